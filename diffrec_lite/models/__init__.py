@@ -1,0 +1,54 @@
+"""The recommenders, by name.
+
+`build("dcrec", num_items=240, d=64)` makes one, `load(folder)` reads a saved one of any kind.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from diffrec_lite.models.base import ModelError, Recommender, read_config
+from diffrec_lite.models.baselines import CountModel, Markov, Popularity, SASRec
+from diffrec_lite.models.dcrec import DCRec
+from diffrec_lite.models.denoiser import DiffusionRecommender
+from diffrec_lite.models.diffurec import DiffuRec, DiffuRecSys
+
+MODELS: dict[str, type[Recommender]] = {
+    model.__name__.lower(): model for model in (Popularity, Markov, SASRec, DiffuRec, DiffuRecSys, DCRec)
+}
+
+__all__ = [
+    "MODELS",
+    "CountModel",
+    "DCRec",
+    "DiffuRec",
+    "DiffuRecSys",
+    "DiffusionRecommender",
+    "Markov",
+    "ModelError",
+    "Popularity",
+    "Recommender",
+    "SASRec",
+    "build",
+    "load",
+]
+
+
+def build(name: str, num_items: int, **settings: Any) -> Recommender:
+    """Make a model by its lower-case name. Raises ModelError for an unknown name or setting."""
+    if name not in MODELS:
+        raise ModelError(f"unknown model {name!r}; choose one of {', '.join(MODELS)}")
+    known = MODELS[name].settings()
+    for setting in settings:
+        if setting not in known:
+            raise ModelError(f"{name} has no setting {setting!r}; it has {', '.join(sorted(known))}")
+    return MODELS[name](num_items, **settings)
+
+
+def load(folder: str | Path) -> Recommender:
+    """Read a model of any kind from the folder that `save_pretrained` wrote. Raises ModelError when it cannot."""
+    name = str(read_config(folder)["model"]).lower()
+    if name not in MODELS:
+        raise ModelError(f"{folder}: unknown model {name!r}; this version knows {', '.join(MODELS)}")
+    return MODELS[name].from_pretrained(folder)

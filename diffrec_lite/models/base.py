@@ -1,0 +1,171 @@
+"""What every recommender does: learn from batches, score the whole catalogue, recommend, and be saved and loaded.
+
+Histories are `(B, L)` item ids, padded with 0 on the left. Scores are `(B, V)`: column i belongs to item i, and
+column 0, the padding, is always -inf.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from diffrec_lite.data import Batch, pad
+from diffrec_lite.noise import Noise
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+
+
+class ModelError(ValueError):
+    """A model folder or a setting that cannot be used; the message says what is wrong and where."""
+
+
+class Recommender(nn.Module, PyTorchModelHubMixin):
+    """Base class. A subclass sets `learns_from` and writes `loss` and `score`.
+
+    `learns_from` says which examples `loss` wants: "prefixes" (one target after each prefix of a history),
+    "sequences" (whole histories, a target at every position) or "counts" (no gradient: `fit_counts(dataset)`).
+    """
+
+    learns_from = "prefixes"
+
+    def __init__(self, num_items: int, max_len: int = 50) -> None:
+        super().__init__()
+        if num_items < 1 or max_len < 1:
+            raise ModelError(f"num_items and max_len must be at least 1, got {num_items} and {max_len}")
+        self.num_items = num_items
+        self.max_len = max_len
+
+    def loss(self, batch: Batch, noise: Noise, epoch: float = 0.0) -> dict[str, Tensor]:
+        """The training loss of a batch: "loss", the number to minimise, and its parts by name, all scalars."""
+        raise NotImplementedError
+
+    def forward(self, batch: Batch, noise: Noise, epoch: float = 0.0) -> dict[str, Tensor]:
+        """`loss`, under the name that torch's distributed wrapper calls."""
+        return self.loss(batch, noise, epoch)
+
+    def score(
+        self, history: Tensor, users: Sequence[int] | Tensor | None = None, steps: int | None = None, seed: int = 0
+    ) -> Tensor:
+        """Scores `(B, V)` of every item as the next one of each history `(B, L)`.
+
+        `users (B,)` names the readers and, with `seed`, fixes the noise of a sampler; the default is 0 … B - 1.
+        `steps` is the number of denoising steps. Models without a sampler ignore all three.
+        """
+        raise NotImplementedError
+
+    @torch.inference_mode()
+    def recommend(
+        self,
+        histories: Tensor | Sequence[Sequence[int]],
+        k: int = 10,
+        *,
+        users: Sequence[int] | Tensor | None = None,
+        titles: Sequence[str] | None = None,
+        filter_seen: bool = False,
+        steps: int | None = None,
+        seed: int = 0,
+    ) -> pd.DataFrame:
+        """The k best items for each history, best first: columns user_id, item_id, score, rank (from 1), title.
+
+        `titles[i]` is the title of item i. `filter_seen` leaves out what a history already holds. Raises ValueError
+        for an empty history, an id outside 1 … num_items, or a k outside 1 … num_items.
+        """
+        history = pad(histories, self.max_len)
+        if int(history.max()) > self.num_items or int(history.min()) < 0:
+            worst = int(history.max() if history.max() > self.num_items else history.min())
+            raise ValueError(f"item id {worst} is not in the catalogue (1 … {self.num_items})")
+        if not 1 <= k <= self.num_items:
+            raise ValueError(f"k must lie in 1 … {self.num_items}, got {k}")
+        device = next(iter(self.state_dict().values())).device
+        training = self.training
+        self.eval()
+        scores = self.score(history.to(device), users, steps, seed).float().cpu()
+        self.train(training)
+        if filter_seen:
+            scores.scatter_(1, history, -torch.inf)
+        best, items = scores.topk(k)
+        users = range(len(history)) if users is None else users
+        table = pd.DataFrame(
+            {
+                "user_id": [int(user) for user in users for _ in range(k)],
+                "item_id": items.flatten().tolist(),
+                "score": best.flatten().tolist(),
+                "rank": list(range(1, k + 1)) * len(history),
+                "title": [titles[i] if titles is not None else "" for i in items.flatten().tolist()],
+            }
+        )
+        return table[table.score > -torch.inf].reset_index(drop=True)
+
+    # ------------------------------------------------------------ saving and loading
+
+    @classmethod
+    def settings(cls) -> dict[str, Any]:
+        """Every setting of the model with its default value, `num_items` left out."""
+        merged: dict[str, Any] = {}
+        for parent in reversed(cls.__mro__):
+            if issubclass(parent, Recommender):
+                for name, parameter in inspect.signature(parent.__init__).parameters.items():
+                    if parameter.default is not inspect.Parameter.empty:
+                        merged[name] = parameter.default
+        return merged
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The class and every setting this model was built with."""
+        return {"model": type(self).__name__, **self.settings(), **self._hub_mixin_config}
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
+        """Write `model.safetensors` and `config.json` into a folder (huggingface_hub's mixin)."""
+        return super().save_pretrained(save_directory, config=self.config, **kwargs)
+
+    @classmethod
+    def _from_pretrained(
+        cls, *, model_id, revision, cache_dir, force_download, local_files_only, token, **settings
+    ) -> Recommender:
+        """Load strictly, from safetensors only: no code and no pickle of the file's author is ever run."""
+        if (made_by := settings.pop("model", cls.__name__)) != cls.__name__:
+            raise ModelError(f"{model_id} holds a {made_by}, not a {cls.__name__}")
+        folder = Path(model_id)
+        if folder.is_dir():
+            path = folder / WEIGHTS
+        else:
+            path = hf_hub_download(
+                model_id,
+                WEIGHTS,
+                revision=revision,
+                cache_dir=cache_dir,
+                force_download=force_download,
+                local_files_only=local_files_only,
+                token=token,
+            )
+        try:
+            model = cls(**settings)
+            model.load_state_dict(load_file(path))
+        except (OSError, SafetensorError, RuntimeError, TypeError) as problem:
+            raise ModelError(f"{path}: cannot be loaded as a {cls.__name__}: {problem}") from problem
+        return model.eval()
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """The `config.json` of a model folder. Raises ModelError when it is missing or damaged."""
+    path = Path(folder) / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file; a model folder is what `diffrec-lite train` leaves in --out") from None
+    except ValueError as problem:
+        raise ModelError(f"{path}: not valid JSON ({problem}); train the model again or restore the file") from None
+    if not isinstance(config, dict) or "model" not in config:
+        raise ModelError(f"{path}: does not name its model; it was not written by diffrec-lite")
+    return config

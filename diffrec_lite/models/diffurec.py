@@ -1,0 +1,161 @@
+"""DiffuRec, and DiffuRecSys = DiffuRec + cross-attention + offset noise.
+
+The target's vector x_0 is noised to x_t. The noised vector and the step are laid over every item of the history,
+and a Transformer (the Approximator) reads the result and predicts x_0:
+
+    x_t     = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps
+    u_i     = lambda_i * (x_t + d_t)                       lambda_i ~ N(delta, delta), elementwise
+    z_i     = e_i + u_i                                    DiffuRec: additive fusion
+    z_i     = e_i + CrossAttention(e_i, u_1 … u_n)         DiffuRecSys: queries e_i; keys and values u
+    x0_hat  = Transformer(z_1 … z_n), last position
+    loss    = cross-entropy of x0_hat · E^T against the target
+
+Sources: DiffuRec (Li, Sun, Li 2023), Section 4; DiffuRecSys (Zolghadr, Winther, Jeha 2024), Section 3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from diffrec_lite.data import Batch
+from diffrec_lite.diffusion import offset_noise
+from diffrec_lite.layers import (
+    Attention,
+    EfficientAttention,
+    Positions,
+    StepEmbedding,
+    TransformerBlock,
+    key_mask,
+    row_mask,
+)
+from diffrec_lite.models.base import ModelError
+from diffrec_lite.models.denoiser import Denoise, DiffusionRecommender
+from diffrec_lite.noise import Noise
+
+LAMBDA = 1  # the noise streams: 0 is the diffusion's own
+OFFSET = 2
+
+
+class DiffuRec(DiffusionRecommender):
+    """DiffuRec, with DiffuRecSys's two additions on switches.
+
+    - `blocks`, `heads`, `dropout`, `item_dropout`: the Approximator and its dropouts.
+    - `delta`: mean and standard deviation of lambda.
+    - `positions`: learned positional embeddings. Neither paper has them and neither released program uses them;
+      without them only the last item's place matters (ledger 10).
+    - `cross_attention`: "none" (additive fusion), "efficient" (linear attention, DiffuRecSys Figure 2) or "softmax".
+    - `residual`: keep e_i beside the cross-attention. As printed, z_i = CrossAttention(e_i, u), without e_i. Then the
+      history reaches the Transformer only as a weighting of the noised target; we add it back by default.
+    - `offset_mean`, `offset_strength`: the two forms of offset noise, in training only (`offset_noise`).
+    - Released programs: `mask_rows` (ledger 9), `only_last_block` (1), `key_softmax_over_heads` (2),
+      `query_from_target` (4: the noised target asks, the history answers).
+    """
+
+    def __init__(
+        self,
+        num_items: int,
+        blocks: int = 4,
+        heads: int = 4,
+        dropout: float = 0.1,
+        item_dropout: float = 0.3,
+        delta: float = 0.001,
+        positions: bool = False,
+        cross_attention: str = "none",
+        residual: bool = True,
+        offset_mean: float = 0.0,
+        offset_strength: float = 0.0,
+        mask_rows: bool = False,
+        only_last_block: bool = False,
+        key_softmax_over_heads: bool = False,
+        query_from_target: bool = False,
+        **shared: Any,
+    ) -> None:
+        super().__init__(num_items, **shared)
+        d = self.item_embedding.embedding_dim
+        self.delta = delta
+        self.residual = residual
+        self.offset_mean, self.offset_strength = offset_mean, offset_strength
+        self.mask_rows, self.only_last_block = mask_rows, only_last_block
+        self.query_from_target = query_from_target
+        self.item_dropout = nn.Dropout(item_dropout)
+        self.step_embedding = StepEmbedding(d)
+        self.positions = Positions(self.max_len, d) if positions else None
+        if cross_attention == "none":
+            self.cross_attention = None
+        elif cross_attention == "efficient":
+            key_softmax = "heads" if key_softmax_over_heads else "positions"
+            self.cross_attention = EfficientAttention(d, heads, dropout, key_softmax)
+        elif cross_attention == "softmax":
+            self.cross_attention = Attention(d, heads, dropout)
+        else:
+            raise ModelError(f"cross_attention must be 'none', 'efficient' or 'softmax', got {cross_attention!r}")
+        self.blocks = nn.ModuleList(TransformerBlock(d, heads, dropout) for _ in range(blocks))
+        self.norm = nn.LayerNorm(d)
+
+    # ------------------------------------------------------------ the network
+
+    def embed(self, history: Tensor) -> Tensor:
+        """e_1 … e_n `(B, L, d)`, with dropout, and with positions where they are switched on."""
+        e = self.item_embedding(history)
+        return self.item_dropout(e if self.positions is None else e + self.positions(e))
+
+    def fuse(self, e: Tensor, xt: Tensor, t: Tensor, valid: Tensor, noise: Noise, step: int = 0) -> Tensor:
+        """z `(B, L, d)`: the noised target x_t `(B, d)` and the step t `(B,)` laid over the history e `(B, L, d)`."""
+        lambda_ = self.delta + self.delta * noise(e, step, LAMBDA)
+        u = lambda_ * (xt + self.step_embedding(t))[:, None, :]
+        if self.cross_attention is None:
+            return e + u
+        query, context = (u, e) if self.query_from_target else (e, u)
+        mask = valid if isinstance(self.cross_attention, EfficientAttention) else key_mask(valid)
+        attended = self.cross_attention(query, context, mask)
+        return e + attended if self.residual else attended
+
+    def approximate(self, z: Tensor, valid: Tensor) -> Tensor:
+        """The Transformer: z `(B, L, d)` -> x0_hat `(B, d)`, read off at the last position."""
+        mask = row_mask(valid) if self.mask_rows else key_mask(valid)
+        blocks = self.blocks[-1:] if self.only_last_block else self.blocks
+        for block in blocks:
+            z = block(z, mask)
+        return self.norm(z[:, -1])
+
+    # ------------------------------------------------------------ training
+
+    def loss(self, batch: Batch, noise: Noise, epoch: float = 0.0) -> dict[str, Tensor]:
+        valid = batch.history != 0
+        x0 = self.item_embedding(batch.target)
+        t = noise.integers(1, self.diffusion.T, len(x0)).to(x0.device)
+        draw = noise(x0[:, 0], 0, OFFSET) if self.offset_strength else None
+        eps = offset_noise(noise(x0), self.offset_mean, self.offset_strength, draw)
+        xt = self.diffusion.q_sample(x0, t, eps)
+        z = self.fuse(self.embed(batch.history), xt, t, valid, noise)
+        loss = F.cross_entropy(self.rounding(self.approximate(z, valid)), batch.target)
+        return {"loss": loss}
+
+    # ------------------------------------------------------------ inference
+
+    def start(self, history: Tensor, noise: Noise) -> tuple[Tensor, Denoise]:
+        valid = history != 0
+        e = self.embed(history)
+        x_T = noise(e[:, -1], self.diffusion.T)
+
+        def denoise(xt: Tensor, t: int) -> Tensor:
+            times = torch.full((len(xt),), t, device=xt.device)
+            return self.approximate(self.fuse(e, xt, times, valid, noise, t), valid)
+
+        return x_T, denoise
+
+
+class DiffuRecSys(DiffuRec):
+    """DiffuRec with cross-attention and offset noise (V2 of the paper; `offset_mean=0` gives V1).
+
+    eps ~ N(0.1 delta_c, I) and delta_c is stated nowhere; offset_mean = 0.1, delta_c = 1, is our choice.
+    """
+
+    def __init__(
+        self, num_items: int, cross_attention: str = "efficient", offset_mean: float = 0.1, **settings: Any
+    ) -> None:
+        super().__init__(num_items, cross_attention=cross_attention, offset_mean=offset_mean, **settings)
