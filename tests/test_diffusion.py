@@ -1,0 +1,250 @@
+"""The diffusion against diffusers' schedulers, against Bayes' rule, and against itself."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffrec_lite.diffusion import SCHEDULES, GaussianDiffusion, offset_noise, schedule
+from diffrec_lite.noise import BatchNoise, UserNoise
+
+T = 32
+
+
+@pytest.fixture
+def diffusion() -> GaussianDiffusion:
+    return GaussianDiffusion.of("trunc_lin", T)
+
+
+def ddpm(diffusion: GaussianDiffusion) -> DDPMScheduler:
+    return DDPMScheduler(
+        num_train_timesteps=diffusion.T,
+        trained_betas=diffusion.beta[1:].numpy(),
+        prediction_type="sample",
+        clip_sample=False,
+    )
+
+
+# ---------------------------------------------------------------- schedules
+
+
+def test_linear_and_cosine_equal_diffusers():
+    linear = DDPMScheduler(num_train_timesteps=1000, beta_start=1e-4, beta_end=0.02, beta_schedule="linear")
+    assert torch.allclose(schedule("linear", 1000).float(), linear.betas)
+    cosine = DDPMScheduler(num_train_timesteps=100, beta_schedule="squaredcos_cap_v2")
+    assert torch.allclose(schedule("cosine", 100).float(), cosine.betas, atol=1e-6)
+
+
+def test_published_end_points():
+    trunc_lin = GaussianDiffusion.of("trunc_lin", 32)
+    assert trunc_lin.beta[1].item() == pytest.approx(0.0131, abs=5e-5)
+    assert trunc_lin.beta[-1].item() == pytest.approx(0.635, abs=1e-9)
+    assert trunc_lin.abar[-1].item() == pytest.approx(1e-6, rel=0.05)
+    dcrec = GaussianDiffusion.of("scaled_linear", 50)
+    assert dcrec.beta[1].item() == pytest.approx(0.002, abs=1e-12)
+    assert dcrec.beta[-1].item() == pytest.approx(0.4, abs=1e-12)
+
+
+def test_sqrt_schedule_follows_its_formula():
+    abar = GaussianDiffusion.of("sqrt", 100).abar
+    t = torch.arange(1, 99, dtype=torch.float64)
+    expected = (1 - torch.sqrt(t / 100 + 1e-4)) / (1 - 1e-2)
+    assert torch.allclose(abar[1:99], expected)
+
+
+@given(name=st.sampled_from(SCHEDULES), T=st.integers(1, 400))
+def test_every_schedule_is_proper(name, T):
+    diffusion = GaussianDiffusion.of(name, T)
+    assert diffusion.T == T and diffusion.abar[0] == 1
+    assert bool((diffusion.beta[1:] > 0).all()) and bool((diffusion.beta[1:] < 1).all())
+    assert bool((diffusion.abar[1:] < diffusion.abar[:-1]).all())
+
+
+def test_bad_schedules_are_refused():
+    with pytest.raises(ValueError, match="unknown schedule 'lineer'"):
+        schedule("lineer", 10)
+    with pytest.raises(ValueError, match="T >= 1"):
+        schedule("linear", 0)
+    for beta in ([], [0.1, 1.0], [0.0, 0.1], [[0.1]]):
+        with pytest.raises(ValueError, match="beta"):
+            GaussianDiffusion(torch.tensor(beta))
+
+
+# ---------------------------------------------------------------- forward
+
+
+def test_q_sample_equals_diffusers(diffusion):
+    noise = BatchNoise(0)
+    x0, t = noise(torch.empty(T, 8)), torch.arange(1, T + 1)
+    eps = noise(x0)
+    assert torch.allclose(diffusion.q_sample(x0, t, eps), ddpm(diffusion).add_noise(x0, eps, t - 1), atol=1e-6)
+
+
+def test_q_sample_is_the_chain_of_single_steps(diffusion):
+    """Noising step by step gives the same mean and variance as the closed form: exact, no sampling."""
+    mean, variance = torch.ones((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    for t in range(1, T + 1):
+        mean = diffusion.alpha[t].sqrt() * mean
+        variance = diffusion.alpha[t] * variance + diffusion.beta[t]
+        assert mean.item() == pytest.approx(diffusion.abar[t].sqrt().item())
+        assert variance.item() == pytest.approx(1 - diffusion.abar[t].item())
+
+
+def test_step_zero_is_clean(diffusion):
+    x0 = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(diffusion.q_sample(x0, 0, torch.ones_like(x0)), x0)
+    assert diffusion.snr(0) == torch.inf
+    assert diffusion.snr(5).item() == pytest.approx((diffusion.abar[5] / (1 - diffusion.abar[5])).item())
+
+
+def test_q_sample_takes_a_step_for_each_example_of_a_sequence(diffusion):
+    x0, eps, t = torch.ones(2, 5, 3), torch.zeros(2, 5, 3), torch.tensor([1, T])
+    xt = diffusion.q_sample(x0, t, eps)
+    assert torch.allclose(xt[0], diffusion.abar[1].sqrt().float()) and torch.allclose(
+        xt[1], diffusion.abar[T].sqrt().float()
+    )
+
+
+# ---------------------------------------------------------------- offset noise
+
+
+def test_mean_shift_is_one_constant():
+    eps = torch.zeros(3, 4)
+    assert torch.equal(offset_noise(eps, mean=0.1), torch.full((3, 4), 0.1))
+
+
+def test_offset_per_example_is_shared_by_its_features():
+    draw = torch.tensor([1.0, -2.0])
+    shifted = offset_noise(torch.zeros(2, 3, 4), strength=0.5, draw=draw)
+    assert torch.equal(shifted, (0.5 * draw)[:, None, None].expand(2, 3, 4))
+    with pytest.raises(ValueError, match="draw"):
+        offset_noise(torch.zeros(2, 3), strength=0.5)
+
+
+# ---------------------------------------------------------------- posterior
+
+
+@given(t=st.integers(2, T), skip=st.integers(1, T), x0=st.floats(-3, 3), xt=st.floats(-3, 3))
+def test_posterior_is_bayes_rule(t, skip, x0, xt):
+    """q(x_s | x_t, x_0) from q(x_s | x_0) as prior and q(x_t | x_s) as likelihood, by adding precisions."""
+    diffusion = GaussianDiffusion.of("trunc_lin", T)
+    s = max(t - skip, 1)
+    abar_s, a = diffusion.abar[s].item(), (diffusion.abar[t] / diffusion.abar[s]).item()
+    prior_precision, likelihood_precision = 1 / (1 - abar_s), a / (1 - a)
+    precision = prior_precision + likelihood_precision
+    expected = (prior_precision * abar_s**0.5 * x0 + likelihood_precision * xt / a**0.5) / precision
+    x0, xt = torch.tensor([[x0]], dtype=torch.float64), torch.tensor([[xt]], dtype=torch.float64)
+    mean, variance = diffusion.posterior(x0, xt, t, s)
+    assert mean.item() == pytest.approx(expected, abs=1e-9)
+    assert variance.item() == pytest.approx(1 / precision)
+
+
+def test_posterior_of_one_step_is_the_papers_formula(diffusion):
+    t = 7
+    beta, alpha, abar, before = diffusion.beta[t], diffusion.alpha[t], diffusion.abar[t], diffusion.abar[t - 1]
+    one, zero = torch.ones(1, 1, dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64)
+    from_x0, variance = diffusion.posterior(one, zero, t)
+    from_xt, _ = diffusion.posterior(zero, one, t)
+    assert from_x0.item() == pytest.approx((before.sqrt() * beta / (1 - abar)).item())
+    assert from_xt.item() == pytest.approx((alpha.sqrt() * (1 - before) / (1 - abar)).item())
+    assert variance.item() == pytest.approx(((1 - before) / (1 - abar) * beta).item())
+
+
+def test_posterior_equals_ddpm_step(diffusion):
+    oracle = ddpm(diffusion)
+    noise = BatchNoise(1)
+    x0, xt = noise(torch.empty(4, 8)), noise(torch.empty(4, 8))
+    for t in (1, 2, 16, T):
+        generator = torch.Generator().manual_seed(t)
+        theirs = oracle.step(x0, t - 1, xt, generator=generator).prev_sample
+        mean, variance = diffusion.posterior(x0, xt, t)
+        eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(t))
+        assert torch.allclose(mean + variance.sqrt() * eps, theirs, atol=1e-4)
+
+
+# ---------------------------------------------------------------- grids and the reverse process
+
+
+@given(T=st.integers(1, 200), data=st.data())
+def test_every_grid_falls_strictly_and_has_both_ends(T, data):
+    n = data.draw(st.integers(1, T))
+    grid = GaussianDiffusion.of("scaled_linear", T).steps(n)
+    assert len(grid) == n + 1 and grid[0] == T and grid[-1] == 0
+    gaps = [t - s for t, s in pairwise(grid)]
+    assert min(gaps) >= 1 and max(gaps) - min(gaps) <= 1
+
+
+def test_grid_bounds(diffusion):
+    for n in (0, T + 1, -1):
+        with pytest.raises(ValueError, match="number of steps"):
+            diffusion.steps(n)
+    assert diffusion.steps() == list(range(T, -1, -1))
+
+
+def network(xt: torch.Tensor, t: int) -> torch.Tensor:
+    return torch.tanh(xt) * 0.5 + 0.01 * t
+
+
+@pytest.mark.parametrize("transition", ["posterior", "renoise", "ddim"])
+def test_reverse_yields_every_state(diffusion, transition):
+    noise = UserNoise(0, range(3), [1] * 3)
+    x_T = noise(torch.empty(3, 8), T)
+    states = list(diffusion.reverse(network, x_T, diffusion.steps(4), noise, transition))
+    assert [state.t for state in states] == diffusion.steps(4)
+    assert states[0].x0_hat is None and torch.equal(states[0].xt, x_T)
+    assert torch.equal(states[-1].xt, states[-1].x0_hat)
+
+
+def test_skip_one_is_the_full_chain(diffusion):
+    """The skipping posterior with s = t - 1 throughout equals Ho et al.'s chain, written out by hand."""
+    noise = UserNoise(3, range(2), [1, 1])
+    xt = x_T = noise(torch.empty(2, 8), T)
+    for t in range(T, 1, -1):
+        x0 = network(xt, t)
+        beta, abar, before = diffusion.beta[t].item(), diffusion.abar[t].item(), diffusion.abar[t - 1].item()
+        mean = before**0.5 * beta / (1 - abar) * x0 + (1 - beta) ** 0.5 * (1 - before) / (1 - abar) * xt
+        xt = mean + ((1 - before) / (1 - abar) * beta) ** 0.5 * noise(xt, t - 1)
+    by_hand = network(xt, 1)
+    *_, last = diffusion.reverse(network, x_T, diffusion.steps(T), noise, "posterior")
+    assert torch.allclose(last.xt, by_hand, atol=1e-5)
+
+
+def test_skipping_ddim_equals_diffusers(diffusion):
+    oracle = DDIMScheduler(
+        num_train_timesteps=T,
+        trained_betas=diffusion.beta[1:].numpy(),
+        prediction_type="sample",
+        clip_sample=False,
+        set_alpha_to_one=True,
+        timestep_spacing="trailing",
+    )
+    oracle.set_timesteps(8)
+    x = x_T = BatchNoise(0)(torch.empty(3, 8))
+    for index in oracle.timesteps:
+        x = oracle.step(network(x, int(index) + 1), index, x).prev_sample
+    *_, last = diffusion.reverse(network, x_T, diffusion.steps(8), BatchNoise(0), "ddim")
+    assert torch.allclose(last.xt, x, atol=1e-5)
+
+
+def test_perfect_denoiser_gives_exact_marginals(diffusion):
+    """With x_0 known, every state of both stochastic samplers follows q(x_t | x_0)."""
+    x0 = torch.full((40_000, 1), 2.0)
+    for transition in ("posterior", "renoise"):
+        noise = BatchNoise(5)
+        x_T = diffusion.q_sample(x0, T, noise(x0))
+        for state in diffusion.reverse(lambda xt, t: x0, x_T, diffusion.steps(6), noise, transition):
+            abar = diffusion.abar[state.t].item()
+            assert state.xt.mean().item() == pytest.approx(2 * abar**0.5, abs=0.025)
+            assert state.xt.std().item() == pytest.approx((1 - abar) ** 0.5, abs=0.02)
+
+
+def test_reverse_refuses_bad_grids_and_transitions(diffusion):
+    x_T = torch.zeros(1, 2)
+    for grid in ([T, T, 0], [T, 5], [1, 2, 0]):
+        with pytest.raises(ValueError, match="grid"):
+            next(diffusion.reverse(network, x_T, grid, BatchNoise(0)))
+    with pytest.raises(ValueError, match="transition"):
+        next(diffusion.reverse(network, x_T, [T, 0], BatchNoise(0), "magic"))

@@ -1,0 +1,143 @@
+"""The layers against PyTorch's own, and the invariants that masks and conditions must keep."""
+
+import pytest
+import torch
+from torch import nn
+
+from diffrec_lite.layers import (
+    Attention,
+    CondLN,
+    EfficientAttention,
+    Positions,
+    StepEmbedding,
+    TransformerBlock,
+    causal_mask,
+    key_mask,
+    row_mask,
+    sinusoid,
+)
+
+B, L, D, H = 3, 6, 16, 4
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def valid() -> torch.Tensor:
+    return torch.tensor([[0, 0, 0, 1, 1, 1], [1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 1]], dtype=torch.bool)
+
+
+def pytorch_attention(ours: Attention) -> nn.MultiheadAttention:
+    theirs = nn.MultiheadAttention(D, H, batch_first=True)
+    with torch.no_grad():
+        theirs.in_proj_weight.copy_(torch.cat([ours.query.weight, ours.key.weight, ours.value.weight]))
+        theirs.in_proj_bias.copy_(torch.cat([ours.query.bias, ours.key.bias, ours.value.bias]))
+        theirs.out_proj.load_state_dict(ours.out.state_dict())
+    return theirs
+
+
+def test_attention_and_its_weights_equal_pytorch(valid):
+    ours = Attention(D, H)
+    x, context = torch.randn(B, 4, D), torch.randn(B, L, D)
+    expected, weights = pytorch_attention(ours)(
+        x, context, context, key_padding_mask=~valid, average_attn_weights=False
+    )
+    assert torch.allclose(ours(x, context, key_mask(valid)), expected, atol=1e-6)
+    assert torch.allclose(ours.weights(x, context, key_mask(valid)), weights, atol=1e-6)
+
+
+def test_padding_never_changes_attention(valid):
+    block = TransformerBlock(D, H)
+    x = torch.randn(B, L, D)
+    other = torch.where(valid[..., None], x, torch.randn(B, L, D))
+    for mask in (key_mask(valid), causal_mask(valid)):
+        assert torch.allclose(block(x, mask)[valid], block(other, mask)[valid], atol=1e-6)
+
+
+def test_row_mask_lets_padding_in(valid):
+    """Ledger 9 and 16: the mask on query rows hides nothing."""
+    block = TransformerBlock(D, H)
+    x = torch.randn(B, L, D)
+    other = torch.where(valid[..., None], x, torch.randn(B, L, D))
+    changed = (block(x, row_mask(valid)) - block(other, row_mask(valid))).abs().amax(-1)
+    assert bool((changed[0, 3:] > 1e-3).all()) and bool((changed[1] < 1e-5).all())
+
+
+def test_causal_mask_hides_the_future(valid):
+    block = TransformerBlock(D, H)
+    x = torch.randn(B, L, D)
+    later = x.clone()
+    later[:, -1] += 1
+    mask = causal_mask(valid)
+    assert torch.allclose(block(x, mask)[1, :-1], block(later, mask)[1, :-1], atol=1e-6)
+    assert bool(torch.isfinite(block(x, mask)).all())
+
+
+def test_efficient_attention_is_the_product_of_two_softmaxes(valid):
+    """Multiplied out, softmax(Q) softmax(K)^T is an L × M map with rows that sum to 1, applied to V."""
+    layer = EfficientAttention(D, H)
+    x, context = torch.randn(B, 4, D), torch.randn(B, L, D)
+    q = layer.split(layer.query(x)).softmax(-1)
+    k = layer.split(layer.key(context)).masked_fill(~valid[:, None, :, None], -torch.inf).softmax(-2)
+    map_ = q @ k.transpose(-1, -2)
+    assert torch.allclose(map_.sum(-1), torch.ones(B, H, 4), atol=1e-5)
+    expected = layer.out(layer.join(map_ @ layer.split(layer.value(context))))
+    assert torch.allclose(layer(x, context, valid), expected, atol=1e-5)
+
+
+def test_efficient_attention_never_sees_padding(valid):
+    for kind in ("positions", "heads"):
+        layer = EfficientAttention(D, H, key_softmax=kind)
+        context = torch.randn(B, L, D)
+        other = torch.where(valid[..., None], context, torch.randn(B, L, D))
+        assert torch.allclose(layer(context[:, -1:], context, valid), layer(context[:, -1:], other, valid), atol=1e-6)
+
+
+def test_key_softmax_axes_differ(valid):
+    layer = EfficientAttention(D, H)
+    x = torch.randn(B, L, D)
+    right = layer(x, x, valid)
+    layer.key_softmax = "heads"
+    assert not torch.allclose(layer(x, x, valid), right, atol=1e-3)
+
+
+def test_cond_ln_starts_as_a_plain_layer_norm():
+    layer, x = CondLN(D), torch.randn(B, L, D)
+    plain = nn.functional.layer_norm(x, (D,))
+    assert torch.allclose(layer(x, torch.randn(B, L, D)), plain)
+
+
+def test_cond_ln_scales_and_shifts_position_by_position():
+    layer = CondLN(D)
+    nn.init.normal_(layer.modulation[-1].weight)
+    x, condition = torch.randn(B, L, D), torch.randn(B, L, D)
+    shift, scale = layer.fields(condition)
+    assert torch.allclose(layer(x, condition), nn.functional.layer_norm(x, (D,)) * (1 + scale) + shift)
+    other = condition.clone()
+    other[:, 2] += 1
+    changed = (layer(x, other) - layer(x, condition)).abs().amax(-1) > 1e-4
+    assert changed[0].tolist() == [False, False, True, False, False, False]
+
+
+def test_positions_count_from_the_end():
+    positions = Positions(10, D)
+    assert torch.equal(positions(torch.empty(1, 4, D)), positions(torch.empty(1, 9, D))[-4:])
+
+
+def test_step_embedding_tells_steps_apart():
+    steps = torch.arange(51)
+    distance = torch.cdist(sinusoid(steps, D), sinusoid(steps, D))
+    assert distance.fill_diagonal_(1).min() > 1e-2
+    assert StepEmbedding(D)(steps).shape == (51, D)
+
+
+def test_impossible_widths_are_refused():
+    with pytest.raises(ValueError, match="multiple"):
+        Attention(10, 4)
+    with pytest.raises(ValueError, match="even"):
+        StepEmbedding(7)
+    with pytest.raises(ValueError, match="key_softmax"):
+        EfficientAttention(8, 2, key_softmax="queries")
