@@ -32,6 +32,7 @@ __all__ = [
     "SASRec",
     "build",
     "load",
+    "load_checkpoint",
 ]
 
 
@@ -52,3 +53,12 @@ def load(folder: str | Path) -> Recommender:
     if name not in MODELS:
         raise ModelError(f"{folder}: unknown model {name!r}; this version knows {', '.join(MODELS)}")
     return MODELS[name].from_pretrained(folder)
+
+
+def load_checkpoint(name: str) -> Recommender:
+    """A small model trained on the bookshop, shipped with the package: sasrec, diffurec, diffurecsys or dcrec."""
+    here = Path(__file__).parents[1]
+    for folder in (here.parent / "data" / "checkpoints", here / "_data" / "checkpoints"):
+        if (folder / name).is_dir():
+            return load(folder / name)
+    raise ModelError(f"no checkpoint {name!r} is shipped; train one with `diffrec-lite train {name}`")

@@ -1,0 +1,34 @@
+"""Train the small models that the notebooks show, and write them to data/checkpoints.
+
+    python tools/checkpoints.py            # all of them
+    python tools/checkpoints.py dcrec      # one
+
+Each folder holds the model (safetensors), its configuration and `run.json`, the record of how it was made.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+MODELS = ("sasrec", "diffurec", "diffurecsys", "dcrec")
+KEPT = ("model.safetensors", "config.json", "run.json", "history.csv")
+CHECKPOINTS = Path(__file__).parents[1] / "data" / "checkpoints"
+
+
+def make(name: str) -> None:
+    """Train `name` on the bookshop at the quick preset, seed 0, and keep what a notebook needs."""
+    with tempfile.TemporaryDirectory() as out:
+        command = ["train", name, "--dataset", "bookshop", "--out", out, "--seed", "0", "--device", "cpu"]
+        subprocess.run([sys.executable, "-m", "diffrec_lite", *command], check=True)
+        (CHECKPOINTS / name).mkdir(parents=True, exist_ok=True)
+        for file in KEPT:
+            shutil.copy(Path(out) / file, CHECKPOINTS / name / file)
+
+
+if __name__ == "__main__":
+    for model in sys.argv[1:] or MODELS:
+        make(model)
