@@ -1,0 +1,96 @@
+"""The right answer passes each check of notebook 00, and each common mistake gets a diagnosis of its own."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from diffrec_lite.checks import start_here as checks
+from diffrec_lite.checks.base import CheckFailed
+
+
+def split(log, *, sort=True, swap=False, forget_validation=False, leak=False, short=True, greedy=False):
+    result = {}
+    for user, rows in (log.sort_values("time", kind="stable") if sort else log).groupby("user"):
+        items = rows["item"].tolist()
+        if len(items) < 3 and short:
+            result[user] = {"train": items, "val": None, "test": None}
+            continue
+        val, test = (items[:-2], items[-2]), (items[:-1], items[-1])
+        if swap:
+            val, test = (items[:-2], items[-1]), (items[:-2] + items[-1:], items[-2])
+        if forget_validation:
+            test = (items[:-2], items[-1])
+        if leak:
+            test = (items, items[-1])
+        result[user] = {"train": items if greedy else items[:-2], "val": val, "test": test}
+    return result
+
+
+def counts(sequences, num_items, *, held_out=2, keep_short=True, transposed=False):
+    table = torch.zeros(num_items + 1, num_items + 1)
+    for items in sequences:
+        if len(items) >= 3:
+            items = items[: len(items) - held_out]
+        elif not keep_short:
+            items = []
+        for i, j in pairwise(items):
+            table[(j, i) if transposed else (i, j)] += 1
+    return table
+
+
+def test_the_right_answers_pass(capsys):
+    checks.leave_one_out(split)
+    checks.transition_counts(counts)
+    assert capsys.readouterr().out.count("correct") == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sort": False}, "sort it first"),
+        ({"swap": True}, "swapped"),
+        ({"forget_validation": True}, "belongs to the test history"),
+        ({"leak": True}, "A leak"),
+        ({"short": False}, "fewer than three books"),
+        ({"greedy": True}, "yours has 5"),
+    ],
+)
+def test_a_wrong_split_is_diagnosed(settings, message):
+    with pytest.raises(CheckFailed, match=message):
+        checks.leave_one_out(lambda log: split(log, **settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"held_out": 0}, "still there"),
+        ({"held_out": 1}, "Half of the leak"),
+        ({"held_out": 3}, "One book too many"),
+        ({"keep_short": False}, "all their books train"),
+        ({"transposed": True}, "swapped"),
+    ],
+)
+def test_wrong_counts_are_diagnosed(settings, message):
+    with pytest.raises(CheckFailed, match=message):
+        checks.transition_counts(lambda sequences, n: counts(sequences, n, **settings))
+
+
+@pytest.mark.parametrize(("check", "arguments"), [(checks.leave_one_out, 1), (checks.transition_counts, 2)])
+def test_an_unsolved_exercise_says_so(check, arguments):
+    def unsolved(*args):
+        raise NotImplementedError
+
+    with pytest.raises(CheckFailed, match="still to be written"):
+        check(unsolved)
+    with pytest.raises(CheckFailed, match="returned None"):
+        check(lambda *args: None)
+
+
+def test_the_wrong_kind_of_answer_is_named():
+    with pytest.raises(CheckFailed, match="should return a dict"):
+        checks.leave_one_out(lambda log: [])
+    with pytest.raises(CheckFailed, match="Reader 2 is missing"):
+        checks.leave_one_out(lambda log: {7: None, 9: None})
+    with pytest.raises(CheckFailed, match="has shape"):
+        checks.transition_counts(lambda sequences, n: torch.zeros(n, n))
