@@ -70,7 +70,7 @@ class Markov(CountModel):
     def score(
         self, history: Tensor, users: Sequence[int] | Tensor | None = None, steps: int | None = None, seed: int = 0
     ) -> Tensor:
-        last = history[:, -1]
+        last = history[:, -1].contiguous()
         scores = self.backoff * self.share.repeat(len(history), 1)
         first, end = torch.searchsorted(self.origin, last), torch.searchsorted(self.origin, last, right=True)
         rows = torch.arange(len(history), device=history.device).repeat_interleave(end - first)
