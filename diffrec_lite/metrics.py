@@ -7,6 +7,7 @@ counted from 1. With that rank known, nothing else of the model is needed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -121,7 +122,7 @@ def binned(values: Tensor, edges: Sequence[int]) -> list[str]:
 
     The number in front keeps the groups in order when they are sorted.
     """
-    texts = [f"up to {edges[0]}"] + [f"{a + 1} to {b}" for a, b in zip(edges, edges[1:], strict=False)]
+    texts = [f"up to {edges[0]}"] + [f"{a + 1} to {b}" for a, b in pairwise(edges)]
     texts.append(f"over {edges[-1]}")
     where = torch.bucketize(values.cpu(), torch.tensor(edges))
     return [f"{i + 1:02}: {texts[i]}" for i in where.tolist()]

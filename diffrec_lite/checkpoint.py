@@ -1,0 +1,117 @@
+"""Files that survive a power cut: whole-file writes that either happen or do not, and the training checkpoint.
+
+A checkpoint is one safetensors file, so that weights, optimizer and history can never disagree: it is written beside
+the old one and takes its place in one rename. Reading it runs no code that the file could bring along (no pickle).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read, or that belongs to another run; the message says why."""
+
+
+def write(path: str | Path, data: bytes | str) -> None:
+    """Replace a file in one step: whoever reads `path`, at any moment, finds the old content or the new one."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.partial")
+    with open(temporary, "wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def write_model(model: nn.Module, folder: Path) -> None:
+    """`model.save_pretrained(folder)`, file by file in one step each."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".model-") as temporary:
+        model.save_pretrained(temporary)
+        for path in sorted(Path(temporary).iterdir()):
+            write(folder / path.name, path.read_bytes())
+
+
+@dataclass
+class Checkpoint:
+    """All that training needs to go on: where it is, what it has seen, and every number it has learnt.
+
+    `settings` is what must not change between the start and a resume; `history` has one row an epoch; `seconds` is
+    the time spent so far. `weights` and `best` are state dicts on the CPU, `optimizer` the state of each parameter as
+    "name/key" -> tensor.
+    """
+
+    settings: dict[str, Any]
+    epoch: int = 0
+    step: int = 0
+    best_epoch: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    optimizer: dict[str, Tensor] = field(default_factory=dict)
+
+    GROUPS = ("weights", "best", "optimizer")
+    COUNTERS = ("settings", "epoch", "step", "best_epoch", "seconds", "history")
+
+    def save(self, path: Path) -> None:
+        """Write the file in one step. Raises OSError when the disk is full or read-only; the old file then stays."""
+        tensors = {f"{group}|{name}": x for group in self.GROUPS for name, x in getattr(self, group).items()}
+        counters = {name: getattr(self, name) for name in self.COUNTERS}
+        write(path, save(tensors, metadata={"diffrec_lite": json.dumps(counters)}))
+
+    @classmethod
+    def load(cls, path: Path) -> Checkpoint:
+        """Read the file that `save` wrote. Raises CheckpointError when it is damaged or something else."""
+        groups: dict[str, dict[str, Tensor]] = {group: {} for group in cls.GROUPS}
+        try:
+            with safetensors.safe_open(path, framework="pt") as file:
+                counters = json.loads((file.metadata() or {})["diffrec_lite"])
+                for key in file.keys():  # noqa: SIM118 (a safetensors file is no mapping)
+                    group, name = key.split("|", 1)
+                    groups[group][name] = file.get_tensor(key)
+            return cls(**counters, **groups)
+        except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as problem:
+            raise CheckpointError(f"{path}: not a checkpoint of diffrec-lite ({problem}); train without it") from None
+
+    def belongs_to(self, settings: dict[str, Any], path: Path) -> None:
+        """Raise CheckpointError, naming what differs, unless the run was started with these settings."""
+        wanted = json.loads(json.dumps(settings))
+        changed = [key for key in sorted({*wanted, *self.settings}) if wanted.get(key) != self.settings.get(key)]
+        if changed:
+            then_now = "; ".join(f"{key} was {self.settings.get(key)!r}, is {wanted.get(key)!r}" for key in changed)
+            raise CheckpointError(f"{path} is of another run: {then_now}; resume with the same settings")
+
+
+def on_cpu(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A copy of a state dict that training cannot change any more."""
+    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
+
+
+def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's memory of every parameter, as "parameter/key" -> tensor, for instance the moments of Adam."""
+    return on_cpu(
+        {f"{name}/{key}": x for name, p in model.named_parameters() for key, x in optimizer.state.get(p, {}).items()}
+    )
+
+
+def restore_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Give an optimizer the memory that `optimizer_tensors` took from its twin."""
+    state = optimizer.state_dict()
+    numbers = {name: i for i, (name, _) in enumerate(model.named_parameters())}
+    for key, tensor in tensors.items():
+        name, field_name = key.rsplit("/", 1)
+        state["state"].setdefault(numbers[name], {})[field_name] = tensor
+    optimizer.load_state_dict(state)

@@ -1,0 +1,189 @@
+"""Evaluation on the whole catalogue: score every item for every reader, in chunks, and rank the true one.
+
+Two protocols differ in their candidates only. *Unfiltered*, the protocol of DiffuRec, DiffuRecSys and DCRec: every item
+of the catalogue. *Seen-filtered*, the protocol of many SASRec papers: items of the reader's history are taken out.
+One pass gives the ranks under both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from diffrec_lite import metrics
+from diffrec_lite.data import SequenceDataset, Split
+
+SCORES_AT_ONCE = 4_000_000  # numbers in one chunk of scores, 16 MB
+
+
+class Scorer(Protocol):
+    """What can be evaluated: a `Recommender`, or anything else with its `score`."""
+
+    def score(self, history: Tensor, users: Tensor | None, steps: int | None, seed: int) -> Tensor: ...
+
+
+class Oracle:
+    """A scorer made of a function from one whole history to the odds `(V,)` of every next item.
+
+    `Oracle(bookshop.next_item_odds)` is the best that any model can do on the bookshop.
+    """
+
+    def __init__(self, odds: Callable[[list[int]], Tensor]) -> None:
+        self.odds = odds
+
+    def score(self, history: Tensor, users: Any = None, steps: int | None = None, seed: int = 0) -> Tensor:
+        return torch.stack([torch.as_tensor(self.odds([i for i in row if i])) for row in history.tolist()])
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The outcome for N readers. `users`, `targets`, `lengths` (of the history) and `ranks` are `(N,)` int64."""
+
+    protocol: dict[str, Any]
+    users: Tensor
+    targets: Tensor
+    lengths: Tensor
+    ranks: Tensor
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """HR@5, HR@10, HR@20, NDCG@5, NDCG@10, NDCG@20 and MRR."""
+        return metrics.summary(self.ranks)
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """The 95 % bootstrap interval of each metric."""
+        return metrics.bootstrap(self.ranks, seed=self.protocol["seed"])
+
+    def flat(self) -> dict[str, Any]:
+        """One flat, JSON-ready object: each metric, the ends of its interval ("HR@5 low"), and the protocol."""
+        found = dict(self.metrics)
+        for name, (low, high) in self.intervals.items():
+            found[f"{name} low"], found[f"{name} high"] = low, high
+        return {**found, **self.protocol}
+
+    def table(self) -> pd.DataFrame:
+        """One row a reader: user, target, length, rank. `metrics.by_group` slices it."""
+        columns = {"user": self.users, "target": self.targets, "length": self.lengths, "rank": self.ranks}
+        return pd.DataFrame({name: column.numpy() for name, column in columns.items()})
+
+
+def evaluate(
+    model: Scorer,
+    dataset: SequenceDataset,
+    split: str = "test",
+    steps: int | None = None,
+    filter_seen: bool = False,
+    batch_size: int | None = None,
+    seed: int = 0,
+    users: int | None = None,
+    progress: bool = False,
+) -> Evaluation:
+    """Rank the target of every reader of a split ("val" or "test") among all items of the catalogue.
+
+    - `steps` denoising steps (None: the model's own choice); `seed` of the sampler's noise, which depends on the
+      reader and never on the batch.
+    - `filter_seen` takes the items of the whole history out of the ranking, also those that the model's `max_len` cut
+      off. A target that the reader has met before stays a candidate: it is the right answer.
+    - `users` evaluates only so many readers, drawn with `seed`.
+    - `batch_size` only trades memory for speed (None: what suits the catalogue).
+
+    The model runs where it is, without gradients, in evaluation mode and in full precision; its mode is restored.
+    Raises ValueError for an unknown or empty split, a catalogue of another size, and scores that are not numbers.
+    """
+    return _rank(model, dataset, split, steps, batch_size, seed, users, progress)[filter_seen]
+
+
+def evaluate_both(model: Scorer, dataset: SequenceDataset, split: str = "test", **settings: Any) -> list[Evaluation]:
+    """`evaluate`, unfiltered and seen-filtered, from one scoring pass; `settings` as for `evaluate`."""
+    defaults = {"steps": None, "batch_size": None, "seed": 0, "users": None, "progress": False}
+    return list(_rank(model, dataset, split, **{**defaults, **settings}))
+
+
+@torch.inference_mode()
+def _rank(
+    model: Scorer,
+    dataset: SequenceDataset,
+    split: str,
+    steps: int | None,
+    batch_size: int | None,
+    seed: int,
+    users: int | None,
+    progress: bool,
+) -> tuple[Evaluation, Evaluation]:
+    """The evaluation of both protocols: unfiltered, seen-filtered."""
+    if split not in ("val", "test"):
+        raise ValueError(f"unknown split {split!r}; choose val or test")
+    if getattr(model, "num_items", dataset.num_items) != dataset.num_items:
+        raise ValueError(f"the model knows {model.num_items} items, the data set {dataset.name} {dataset.num_items}")
+    view: Split = getattr(dataset, split)
+    if len(view) == 0:
+        raise ValueError(f"{dataset.name}: nobody has the three interactions that the {split} split needs")
+    chosen = torch.arange(len(view))
+    if users is not None and users < len(view):
+        chosen = torch.randperm(len(view), generator=torch.Generator().manual_seed(seed))[:users].sort().values
+    max_len = getattr(model, "max_len", int(view.positions.max()))
+    batch_size = batch_size or max(1, min(512, SCORES_AT_ONCE // (dataset.num_items + 1)))
+
+    by_length = chosen[view.positions[chosen].argsort(stable=True)]
+    place = torch.empty(len(view), dtype=torch.long)
+    place[chosen] = torch.arange(len(chosen))
+    found = torch.zeros(2, len(chosen), dtype=torch.long)
+    device = _device(model)
+    training = getattr(model, "training", False)
+    if training:
+        model.eval()
+    try:
+        chunks = by_length.split(batch_size)
+        for indices in tqdm(chunks, desc=f"evaluate {split}", unit="batch", disable=not progress, leave=False):
+            batch = view.batch(indices, max_len)
+            scores = model.score(batch.history.to(device), users=batch.users, steps=steps, seed=seed)
+            try:
+                found[:, place[indices]] = _both_ranks(scores, batch.target, *_seen(dataset, view, indices)).cpu()
+            except ValueError as problem:
+                raise ValueError(f"readers {batch.users.tolist()[:3]} …: {problem}") from None
+    finally:
+        if training:
+            model.train()
+    protocol = {
+        "dataset": dataset.name,
+        "split": split,
+        "seen_filtered": False,
+        "candidates": dataset.num_items,
+        "ties": "against the model",
+        "steps": steps if steps is not None else getattr(model, "sampling_steps", None),
+        "seed": seed,
+        "users": len(chosen),
+    }
+    who, targets = view.users[chosen], view.targets[chosen]
+    lengths = view.positions[chosen].clone()
+    unfiltered = Evaluation(protocol, who, targets, lengths, found[0])
+    return unfiltered, Evaluation({**protocol, "seen_filtered": True}, who, targets, lengths, found[1])
+
+
+def _both_ranks(scores: Tensor, target: Tensor, rows: Tensor, seen: Tensor) -> Tensor:
+    """Ranks `(2, B)` with all candidates and with item `seen[i]` taken out of row `rows[i]`."""
+    target, rows, seen = target.to(scores.device), rows.to(scores.device), seen.to(scores.device)
+    unfiltered = metrics.ranks(scores, target)
+    own = scores.gather(1, target[:, None])
+    scores = scores.index_put((rows, seen), scores.new_tensor(-torch.inf)).scatter(1, target[:, None], own)
+    return torch.stack([unfiltered, metrics.ranks(scores, target)])
+
+
+def _seen(dataset: SequenceDataset, view: Split, indices: Tensor) -> tuple[Tensor, Tensor]:
+    """The whole history of each example, as two flat vectors: its row in the chunk, and the item."""
+    starts, lengths = view.starts[indices], view.positions[indices]
+    rows = torch.arange(len(indices)).repeat_interleave(lengths)
+    within = torch.arange(len(rows)) - (lengths.cumsum(0) - lengths)[rows]
+    return rows, dataset.items[starts[rows] + within]
+
+
+def _device(model: Scorer) -> torch.device | str:
+    state: Sequence[Tensor] = list(model.state_dict().values()) if isinstance(model, torch.nn.Module) else []
+    return state[0].device if state else "cpu"
