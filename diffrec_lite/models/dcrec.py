@@ -121,7 +121,7 @@ class DCRec(DiffusionRecommender):
         self.lambda_schedule, self.lambda_epochs = lambda_schedule, lambda_epochs
         self.rounding_by, self.mask_rows = rounding_by, mask_rows
         self.item_dropout = nn.Dropout(item_dropout)
-        self.item_norm = nn.LayerNorm(d)
+        self.item_norm = nn.LayerNorm(d, elementwise_affine=False)
         self.positions = Positions(self.max_len, d) if positions else None
         self.step_embedding = StepEmbedding(d)
         self.blocks = nn.ModuleList(DCDTBlock(d, heads, dropout, cond_ln, explicit) for _ in range(blocks))
