@@ -1,109 +1,209 @@
-"""Interaction logs from files: RecBole atomic files (.inter, .item), CSV and parquet, gzipped or not.
+"""Files of interactions as tables: RecBole's atomic files, CSV and parquet.
 
-A log is a DataFrame with columns user, item (text) and timestamp (float). Every problem is a DataError that names the
-file, the line, the value and the remedy.
+A log is returned with the columns `user`, `item` (tokens) and `timestamp` (a number), one row an event, in the order
+of the file. Tokens are kept as they are written: "007" and "7" are two items, and "NA" is a token, not a gap. A problem
+raises DataError, whose message names the file, the line, the value and the remedy.
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-USERS = ("user_id", "user", "userId", "reviewerID")
-ITEMS = ("item_id", "item", "itemId", "movieId", "asin")
-TIMES = ("timestamp", "time", "unixReviewTime")
-TITLES = ("title", "movie_title")
+COLUMNS = {"user": ("user_id", "user"), "item": ("item_id", "item"), "timestamp": ("timestamp", "time")}
+GZIP_MAGIC = b"\x1f\x8b"
 
 
 class DataError(ValueError):
-    """Input data that cannot be used; the message names the place, the value and the remedy."""
+    """Input data that cannot be used; the message says where, what, and what to do about it."""
 
 
-def read_log(
-    path: str | Path, user: str | None = None, item: str | None = None, time: str | None = None
-) -> pd.DataFrame:
-    """Read an interaction log with columns user, item, timestamp.
+def read_log(path: str | Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """The log in a `.inter`, `.csv` (both also `.gz`) or `.parquet` file.
 
-    The names of the columns are found among the usual ones unless given. A log without a time column keeps the order
-    of its rows. Raises DataError for a missing column, an empty file, an empty field or a time that is not a number.
+    `columns` maps "user", "item" and "timestamp" to the names in the file; by default user_id or user, item_id or
+    item, timestamp or time. Raises DataError.
     """
     path = Path(path)
-    table = _read_table(path)
-    columns = {
-        "user": _column(table, path, "user", user, USERS),
-        "item": _column(table, path, "item", item, ITEMS),
-    }
-    if time is not None or any(name in table for name in TIMES):
-        columns["timestamp"] = _column(table, path, "time", time, TIMES)
-    log = table[list(columns.values())].set_axis(list(columns), axis=1)
+    unknown = set(columns or ()) - COLUMNS.keys()
+    if unknown:
+        raise DataError(f"columns: {min(unknown)!r} is none of user, item, timestamp")
+    if path.name.endswith(".parquet"):
+        table, first_line = _read_parquet(path), None
+    else:
+        table, first_line = read_table(path), 2
+    log = pd.DataFrame(index=table.index)
+    for role, usual in COLUMNS.items():
+        names = (columns[role],) if columns and role in columns else usual
+        found = [name for name in names if name in table]
+        if not found:
+            raise DataError(
+                f"{path.name}: no column {' or '.join(names)}; found {_listed(table.columns)}. "
+                f"The first line must name the columns; `columns` says which one is the {role}"
+            )
+        log[role] = table[found[0]]
+        _refuse_missing(log[role], found[0], path.name, first_line)
     if log.empty:
-        raise DataError(f"{path.name}: holds no interactions; check that it is the file you meant")
-    for name in ("user", "item"):
-        missing = log[name].isna() | (log[name].astype(str).str.strip() == "")
-        if missing.any():
-            raise DataError(f"{path.name}:{_line(missing)}: the {name} is empty; remove the line or fill it in")
-        log[name] = log[name].astype(str)
-    if "timestamp" not in log:
-        return log.assign(timestamp=range(len(log)))
-    timestamp = pd.to_numeric(log["timestamp"], errors="coerce")
-    bad = ~timestamp.between(-1e18, 1e18)
-    if bad.any():
-        value = log["timestamp"][bad].iloc[0]
-        raise DataError(f"{path.name}:{_line(bad)}: timestamp {value!r} is not a number; give seconds or an order")
-    return log.assign(timestamp=timestamp.astype(float))
+        raise DataError(f"{path.name}: no interactions, only a header; is it the right file?")
+    for role in ("user", "item"):
+        log[role] = _tokens(log[role], path.name, first_line)
+    log["timestamp"] = _numbers(log["timestamp"], "timestamp", path.name, first_line)
+    return log.reset_index(drop=True)
 
 
-def read_items(log_path: str | Path) -> pd.DataFrame | None:
-    """The .item file beside an .inter file, with columns item, title (where known) and features; None without one."""
-    log_path = Path(log_path)
-    stem = log_path.name.split(".inter")[0]
-    for name in (f"{stem}.item", f"{stem}.item.gz"):
-        path = log_path.with_name(name)
-        if ".inter" in log_path.name and path.is_file():
-            table = _read_table(path)
-            item = _column(table, path, "item", None, ITEMS)
-            titles = {name: "title" for name in TITLES if name in table}
-            return table.rename(columns={item: "item", **titles})
-    return None
+def read_items(path: str | Path) -> pd.DataFrame:
+    """The catalogue in an `.item` file: index the item tokens, a column for each further field.
+
+    Fields typed `float` become numbers, where an empty field is NaN; all others stay text, where it is "".
+    """
+    path = Path(path)
+    table, types = _read_text(path)
+    if "item_id" not in table:
+        raise DataError(f"{path.name}: no column item_id; found {_listed(table.columns)}")
+    _refuse_missing(table["item_id"], "item_id", path.name, 2)
+    twice = table["item_id"].duplicated()
+    if twice.any():
+        row = twice.idxmax()
+        value = table.at[row, "item_id"]
+        raise DataError(f"{path.name}:{row + 2}: item {value!r} is described twice; remove one of the lines")
+    for name in table.columns.drop("item_id"):
+        if types[name] == "float":
+            given = table[name].notna()
+            numbers = _numbers(table.loc[given, name], name, path.name, 2)
+            table[name] = numbers.astype(float).reindex(table.index)
+        else:
+            table[name] = table[name].fillna("")
+    return table.set_index("item_id")
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    kind = path.name.removesuffix(".gz").rsplit(".", 1)[-1].lower()
-    if kind not in ("inter", "item", "csv", "tsv", "parquet"):
-        raise DataError(f"{path}: unknown kind of file; give .inter, .csv, .tsv or .parquet (.gz too)")
+def read_table(path: str | Path) -> pd.DataFrame:
+    """A delimited text file as a table of text; an empty field is NaN. Row r of the index is line r + 2 of the file."""
+    return _read_text(Path(path))[0]
+
+
+def _read_text(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The table, its columns named without their types, and the type of each column."""
+    data = _bytes(path)
+    if not data.strip():
+        raise DataError(f"{path.name}: the file is empty; is it the right file?")
+    comma = ".csv" in path.name
     try:
-        if kind == "parquet":
-            return pd.read_parquet(path)
-        separator = "," if kind == "csv" else "\t"
-        quoting = csv.QUOTE_MINIMAL if kind == "csv" else csv.QUOTE_NONE
+        header = data.split(b"\n", 1)[0].decode("utf-8").rstrip("\r")
+        # Only CSV has quotes; a title in an atomic file may hold a lone quotation mark.
         table = pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, quoting=quoting, index_col=False, encoding="utf-8",
-            on_bad_lines="error", skip_blank_lines=False,
-        )  # fmt: skip
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{path.name}: the file is empty; it needs a header line and one line an interaction") from None
-    except pd.errors.ParserError as problem:
-        raise DataError(f"{path.name}: a line does not fit the header ({problem}); check the separators") from None
+            io.BytesIO(data),
+            sep="," if comma else "\t",
+            quoting=csv.QUOTE_MINIMAL if comma else csv.QUOTE_NONE,
+            dtype=str,
+            keep_default_na=False,
+            na_values=[""],
+            skip_blank_lines=False,
+            encoding="utf-8",
+            engine="c",
+        )
     except UnicodeDecodeError as problem:
-        raise DataError(f"{path.name}: is not UTF-8 text ({problem.reason}); save it as UTF-8") from None
+        line = data[: problem.start].count(b"\n") + 1 if problem.object == data else _first_bad_line(data)
+        raise DataError(
+            f"{path.name}:{line}: the text is not UTF-8; convert the file, for instance with iconv"
+        ) from None
+    except pd.errors.ParserError as problem:
+        detail = str(problem).removeprefix("Error tokenizing data. C error: ").strip()
+        raise DataError(f"{path.name}: {detail}; every line must have the fields of the first line") from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes a surplus field for row names
+        raise DataError(
+            f"{path.name}:2: more fields than the header names; separate columns by one {'comma' if comma else 'tab'}"
+        )
+    del header
+    types = dict(column.partition(":")[::2] for column in table.columns)
+    table.columns = list(types) if len(types) == table.shape[1] else [c.partition(":")[0] for c in table.columns]
+    if not table.columns.is_unique:
+        raise DataError(f"{path.name}:1: column {table.columns[table.columns.duplicated()][0]!r} occurs twice")
+    return table.dropna(how="all"), types
+
+
+def _first_bad_line(data: bytes) -> int:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        return data[: problem.start].count(b"\n") + 1
+    return 1
+
+
+def _bytes(path: Path) -> bytes:
+    """The content of a file, unpacked if it is gzip, without a byte-order mark."""
+    try:
+        data = path.read_bytes()
+        if data.startswith(GZIP_MAGIC):
+            data = gzip.decompress(data)
+        elif path.name.endswith(".gz"):
+            raise gzip.BadGzipFile("it does not begin like one")
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (OSError, EOFError, zlib.error, ValueError) as problem:
-        raise DataError(f"{path.name}: cannot be read ({problem}); the file may be damaged") from None
-    return table.rename(columns=lambda name: str(name).split(":")[0].strip())
+    except (gzip.BadGzipFile, EOFError, zlib.error) as problem:
+        raise DataError(f"{path.name}: damaged gzip file ({problem}); fetch it again") from None
+    except OSError as problem:
+        raise DataError(f"{path}: cannot be read ({problem.strerror})") from None
+    return data.removeprefix(b"\xef\xbb\xbf")
 
 
-def _column(table: pd.DataFrame, path: Path, role: str, given: str | None, usual: tuple[str, ...]) -> str:
-    for name in (given,) if given else usual:
-        if name in table:
-            return name
-    wanted = repr(given) if given else " or ".join(usual[:2])
-    raise DataError(f"{path.name}:1: no {role} column {wanted}; the file has {', '.join(map(str, table.columns))}")
+def _read_parquet(path: Path) -> pd.DataFrame:
+    from pyarrow import ArrowException
+
+    try:
+        return pd.read_parquet(path).reset_index(drop=True)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (ArrowException, OSError, ValueError) as problem:
+        raise DataError(f"{path.name}: not a readable parquet file ({str(problem).splitlines()[0]})") from None
 
 
-def _line(bad: pd.Series) -> int:
-    """The line of the first bad row; the header is line 1."""
-    return int(bad.to_numpy().argmax()) + 2
+def _tokens(values: pd.Series, file: str, first_line: int | None) -> pd.Series:
+    """Tokens as text or whole numbers. Parquet gives floats where a whole column of numbers once had gaps."""
+    if pd.api.types.is_float_dtype(values):
+        broken = values % 1 != 0
+        if broken.any():
+            row = int(broken.idxmax())
+            raise DataError(f"{_place(file, row, first_line)}: {values.name} {values[row]!r} is not a whole number")
+        return values.astype("int64")
+    return values
+
+
+def _numbers(values: pd.Series, name: str, file: str, first_line: int | None) -> pd.Series:
+    """Finite numbers, int64 where all are whole; dates of a parquet file become seconds since 1970."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return (values - pd.Timestamp(0, tz=values.dt.tz)) // pd.Timedelta(seconds=1)
+    numbers = pd.to_numeric(values, errors="coerce")
+    if pd.api.types.is_integer_dtype(numbers):
+        return numbers.astype("int64")
+    bad = ~np.isfinite(numbers.astype(float))
+    if bad.any():
+        row = int(bad.idxmax())
+        raise DataError(
+            f"{_place(file, row, first_line)}: {name} {values[row]!r} is not a number"
+            + ("; write seconds since 1970, or a position" if name == "timestamp" else "")
+        )
+    return numbers
+
+
+def _refuse_missing(values: pd.Series, name: str, file: str, first_line: int | None) -> None:
+    gaps = values.isna()
+    if gaps.any():
+        where = _place(file, int(gaps.idxmax()), first_line)
+        more = f" (and {int(gaps.sum()) - 1} more)" if gaps.sum() > 1 else ""
+        raise DataError(f"{where}: {name} is missing{more}; complete the line or remove it")
+
+
+def _place(file: str, row: int, first_line: int | None) -> str:
+    return f"{file}, row {row}" if first_line is None else f"{file}:{row + first_line}"
+
+
+def _listed(names: pd.Index, most: int = 6) -> str:
+    shown = ", ".join(repr(str(name)[:30]) for name in names[:most])
+    return shown + (", …" if len(names) > most else "")
