@@ -1,0 +1,274 @@
+"""The command line: `diffrec-lite data | train | evaluate | recommend`.
+
+Every mistake that a user can make ends in one line on stderr and exit code 2. Set DIFFREC_TRACEBACK=1 to see where it
+happened. torch is imported by the commands that need it, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Diffusion models for sequential recommendation.")
+data_app = typer.Typer(no_args_is_help=True, help="List and prepare data sets.")
+app.add_typer(data_app, name="data")
+
+Folder = Annotated[Path, typer.Argument(help="A folder that `train` wrote.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Steps = Annotated[int | None, typer.Option(help="Denoising steps (default: the model's own).")]
+FilterSeen = Annotated[bool, typer.Option("--filter-seen", help="Leave out items of the history.")]
+
+
+@data_app.command("list")
+def list_data() -> None:
+    """Show the data sets that have a name, and where each one is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from diffrec_lite.archives import CATALOGUE
+    from diffrec_lite.data import DataError, _find
+
+    table = Table("name", "where it is")
+    for name in dict.fromkeys(["bookshop", *CATALOGUE]):
+        try:
+            table.add_row(name, str(_find(name, None)[0]))
+        except DataError:
+            table.add_row(name, f"not here; diffrec-lite data prepare {name}")
+    Console().print(table)
+
+
+@data_app.command("prepare")
+def prepare_data(
+    name: Annotated[str, typer.Argument(help="A name from `data list`.")],
+    source: Annotated[Path | None, typer.Option("--from", help="A copy of the official archive.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write (default: the cache).")] = None,
+) -> None:
+    """Turn an official archive into a data set that `train` reads."""
+    from diffrec_lite import archives
+    from diffrec_lite.presets import one_of
+
+    name = one_of("data set", name, archives.CATALOGUE)
+    print(archives.prepare(name, source, out))
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(help="popularity, markov, sasrec, diffurec, diffurecsys or dcrec.")],
+    dataset: Annotated[str, typer.Option(help="A name from `data list`, or a path.")],
+    out: Annotated[Path, typer.Option(help="The folder of the run.")],
+    preset: Annotated[str, typer.Option(help="quick or paper.")] = "quick",
+    epochs: Annotated[int | None, typer.Option(help="At most so many epochs (default: the preset's).")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order, noise and dropout.")] = 0,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last whole epoch.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that OUT holds.")] = False,
+) -> None:
+    """Train a model and leave it in OUT, with its curve (history.csv) and its record (run.json)."""
+    from diffrec_lite import presets
+
+    of_model, of_training = presets.settings(model, preset, changes)
+    if epochs is not None:
+        of_training["epochs"] = epochs
+    import torch
+
+    from diffrec_lite import models
+    from diffrec_lite.evaluation import evaluate_both
+    from diffrec_lite.recipe import Recipe
+    from diffrec_lite.runs import Run, describe
+    from diffrec_lite.training import fit
+
+    data = _load(dataset)
+    torch.manual_seed(seed)
+    recommender = models.build(model, data.num_items, **of_model)
+    _use_one_thread_if_small(recommender)
+    try:
+        where = {"device": device, "precision": precision}
+        done = fit(recommender, data, out, seed=seed, resume=resume, overwrite=overwrite, **where, **of_training)
+    except KeyboardInterrupt:
+        print(f"stopped; the same command with --resume goes on with {out}", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if not done.is_main:
+        return
+    begun = time.perf_counter()
+    results = [e for split in ("val", "test") for e in evaluate_both(recommender, data, split, seed=seed)]
+    run = Run(
+        command=shlex.join(["diffrec-lite", *sys.argv[1:]]),
+        model=recommender.config,
+        training={**Recipe.defaults(), **of_training} if recommender.learns_from != "counts" else {},
+        seed=seed,
+        dataset=describe(data, str(Path(dataset).resolve()) if Path(dataset).exists() else dataset),
+        device=done.device,
+        precision=done.precision,
+        processes=done.processes,
+        seconds={"training": round(done.seconds, 2), "evaluation": round(time.perf_counter() - begun, 2)},
+        best_epoch=done.best_epoch,
+        metrics=[{name: _short(value) for name, value in e.flat().items()} for e in results],
+    )
+    run.save(out)
+    _show(results, f"{model} on {data.name}, best of {len(done.history)} epochs: {done.best_epoch}")
+
+
+@app.command()
+def evaluate(
+    folder: Folder,
+    split: Annotated[str, typer.Option(help="val or test.")] = "test",
+    steps: Steps = None,
+    filter_seen: FilterSeen = False,
+    as_json: Json = False,
+    dataset: Annotated[str | None, typer.Option(help="Default: the one it was trained on.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the sampler's noise.")] = 0,
+    batch_size: Annotated[int | None, typer.Option(help="Changes speed and memory, not the result.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Rank the whole catalogue for every reader and print HR, NDCG and MRR with 95 % intervals."""
+    from diffrec_lite import evaluation, models
+    from diffrec_lite.runs import RunError, fingerprint
+    from diffrec_lite.training import make_accelerator
+
+    recommender = models.load(folder)
+    data = _load(dataset or _record(folder).dataset["source"])
+    if dataset is None and fingerprint(data) != _record(folder).dataset["fingerprint"]:
+        raise RunError(f"{data.name} is not what it was when {folder} was trained; name the data with --dataset")
+    _check_positive(steps=steps, batch_size=batch_size)
+    _use_one_thread_if_small(recommender)
+    recommender.to(make_accelerator(device).device)
+    settings = {"steps": steps, "filter_seen": filter_seen, "batch_size": batch_size, "seed": seed}
+    found = evaluation.evaluate(recommender, data, split, progress=not as_json, **settings)
+    if as_json:
+        print(json.dumps({"model": type(recommender).__name__.lower(), **found.flat()}))
+    else:
+        _show([found], f"{type(recommender).__name__} on {data.name}")
+
+
+@app.command()
+def recommend(
+    folder: Folder,
+    history: Annotated[str, typer.Option(help="Items as the data file names them, oldest first: 12,5,33")],
+    k: Annotated[int, typer.Option(help="How many to recommend.")] = 5,
+    as_json: Json = False,
+    steps: Steps = None,
+    filter_seen: FilterSeen = False,
+    seed: Annotated[int, typer.Option(help="Seed of the sampler's noise.")] = 0,
+) -> None:
+    """Recommend the next items for one history."""
+    from diffrec_lite import models
+    from diffrec_lite.runs import read_items
+
+    recommender = models.load(folder)
+    ids, tokens, titles = read_items(folder)
+    _check_positive(steps=steps)
+    wanted = [token.strip() for token in history.split(",") if token.strip()]
+    for token in wanted:
+        if token not in ids:
+            message = (
+                f"item {token!r} is not in the catalogue of {folder}: {len(ids)} items, {tokens[1]} to {tokens[-1]}"
+            )
+            raise ValueError(message)
+    _use_one_thread_if_small(recommender)
+    histories = [[ids[token] for token in wanted]]
+    table = recommender.recommend(histories, k, titles=titles, filter_seen=filter_seen, steps=steps, seed=seed)
+    rows = [
+        {"rank": int(row.rank), "item": tokens[row.item_id], "title": row.title, "score": float(row.score)}
+        for row in table.itertuples()
+    ]
+    if as_json:
+        print(json.dumps(rows, ensure_ascii=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table("rank", "item", "title", "score")
+    for row in rows:
+        shown.add_row(str(row["rank"]), row["item"], row["title"], f"{row['score']:.4f}")
+    Console().print(shown)
+
+
+# ---------------------------------------------------------------- what the commands share
+
+
+def main() -> None:
+    """Run the command line and turn what went wrong into one line and an exit code."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # waiting threads that spin cost more than they win
+    try:
+        code = app(standalone_mode=False)
+    except Exception as problem:
+        if os.environ.get("DIFFREC_TRACEBACK") or not _is_users(problem):
+            raise
+        text = problem.format_message() if hasattr(problem, "format_message") else str(problem)
+        if isinstance(problem, OSError) and problem.filename is not None:
+            text = f"{problem.filename}: {problem.strerror}"
+        print(f"error: {' '.join(text.split()) or type(problem).__name__}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_users(problem: Exception) -> bool:
+    """Whether an exception is about the input, and not a mistake in this program."""
+    if hasattr(problem, "format_message") or isinstance(problem, OSError | ValueError):
+        return True
+    return type(problem).__name__ in ("NonFiniteLoss", "SafetensorError", "OutOfMemoryError", "Abort")
+
+
+def _load(name: str) -> Any:
+    import difflib
+
+    from diffrec_lite.archives import CATALOGUE
+    from diffrec_lite.data import load
+
+    near = difflib.get_close_matches(name, ["bookshop", *CATALOGUE], n=1, cutoff=0.7)
+    if near and near[0] != name and not Path(name).exists():
+        raise ValueError(f"unknown data set {name!r}; did you mean {near[0]!r}?")
+    return load(name)
+
+
+def _record(folder: Path) -> Any:
+    from diffrec_lite.runs import Run
+
+    return Run.load(folder)
+
+
+def _check_positive(**values: int | None) -> None:
+    for name, value in values.items():
+        if value is not None and value < 1:
+            raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+
+
+def _use_one_thread_if_small(model: Any) -> None:
+    """A small model's matrix products are over before a second thread wakes up; OMP_NUM_THREADS overrules."""
+    import torch
+
+    if "OMP_NUM_THREADS" not in os.environ and sum(p.numel() for p in model.parameters()) < 500_000:
+        torch.set_num_threads(1)
+
+
+def _short(value: Any) -> Any:
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def _show(results: list[Any], title: str) -> None:
+    """A table with a row for each evaluation."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("split", "candidates", *results[0].metrics, title=title)
+    for found in results:
+        low, high = found.intervals["NDCG@10"]
+        candidates = "unseen items" if found.protocol["seen_filtered"] else "all items"
+        numbers = [
+            f"{value:.4f}" + (f" ({low:.4f} to {high:.4f})" if name == "NDCG@10" else "")
+            for name, value in found.metrics.items()
+        ]
+        table.add_row(found.protocol["split"], candidates, *numbers)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
