@@ -101,7 +101,7 @@ def fit(
         restore_optimizer(model, raw_optimizer, state.optimizer)
     steps = math.ceil(len(train) / recipe.batch_size)
     hidden = not (progress and accelerator.is_main_process)
-    bar = tqdm(total=recipe.epochs * steps, initial=state.step, unit="step", disable=hidden)
+    bar = tqdm(total=recipe.epochs * steps, initial=state.step, unit="step", mininterval=1, disable=hidden)
     try:
         while state.epoch < recipe.epochs and state.epoch - state.best_epoch < recipe.patience:
             begun = time.perf_counter()

@@ -1,0 +1,145 @@
+"""Evaluation: the right candidates, the right readers, and numbers that do not depend on how the work is cut up."""
+
+import json
+
+import pytest
+import torch
+
+from diffrec_lite import models
+from diffrec_lite.data import SequenceDataset
+from diffrec_lite.evaluation import Oracle, evaluate, evaluate_both
+
+
+def log(sequences: list[list[int]], num_items: int) -> SequenceDataset:
+    """A data set of these sequences."""
+    return SequenceDataset(
+        name="toy",
+        items=torch.tensor([item for items in sequences for item in items]),
+        offsets=torch.tensor([0] + [len(items) for items in sequences]).cumsum(0),
+        user_tokens=[str(u) for u in range(len(sequences))],
+        item_tokens=["[PAD]"] + [str(i) for i in range(1, num_items + 1)],
+    )
+
+
+def random_log(users: int = 30, num_items: int = 20, seed: int = 0) -> SequenceDataset:
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(4, 14, (users,), generator=generator).tolist()
+    return log([torch.randint(1, num_items + 1, (n,), generator=generator).tolist() for n in lengths], num_items)
+
+
+class Fixed:
+    """A scorer that prefers items by their number, and padding above all."""
+
+    def __init__(self, num_items: int, max_len: int = 50) -> None:
+        self.num_items, self.max_len = num_items, max_len
+
+    def score(self, history, users=None, steps=None, seed=0):
+        return -torch.arange(self.num_items + 1.0).expand(len(history), -1)
+
+
+def test_ranks_by_hand_and_in_the_order_of_the_readers():
+    data = log([[5, 6, 7, 1], [1, 2, 3, 4, 9], [2, 8, 3]], 10)
+    found = evaluate(Fixed(10), data, batch_size=1)
+    assert found.users.tolist() == [0, 1, 2]
+    assert found.targets.tolist() == [1, 9, 3]
+    assert found.lengths.tolist() == [3, 4, 2]
+    assert found.ranks.tolist() == [1, 9, 3]
+    assert evaluate(Fixed(10), data, "val").ranks.tolist() == [7, 4, 8]
+
+
+def test_seen_items_are_taken_out_of_the_whole_history():
+    data = log([[1, 2, 3, 4, 5, 6, 7, 8, 9]], 10)
+    model = Fixed(10, max_len=2)  # the model sees 7, 8; the reader has seen 1 to 8
+    assert evaluate(model, data).ranks.tolist() == [9]
+    assert evaluate(model, data, filter_seen=True).ranks.tolist() == [1]
+
+
+def test_a_target_that_was_seen_before_stays_a_candidate():
+    data = log([[1, 4, 2, 4]], 5)
+    assert evaluate(Fixed(5), data, filter_seen=True).ranks.tolist() == [2]  # behind 3, which is unseen
+
+
+def test_readers_with_two_items_are_left_out():
+    assert evaluate(Fixed(4), log([[1, 2], [1, 2, 3]], 4)).users.tolist() == [1]
+
+
+def test_one_pass_gives_both_protocols():
+    data = random_log()
+    both = evaluate_both(Fixed(20), data, "val")
+    for filter_seen, found in zip([False, True], both, strict=True):
+        alone = evaluate(Fixed(20), data, "val", filter_seen=filter_seen)
+        assert torch.equal(alone.ranks, found.ranks)
+        assert found.protocol["seen_filtered"] is filter_seen
+    assert both[0].metrics["MRR"] < both[1].metrics["MRR"]
+
+
+@pytest.mark.parametrize("name", ["diffurec", "diffurecsys", "dcrec"])
+def test_a_metric_does_not_depend_on_the_batch_size(name):
+    data = random_log()
+    torch.manual_seed(0)
+    model = models.build(name, data.num_items, d=16, blocks=1, heads=2, T=6, max_len=8)
+    one, all_, three = (evaluate(model, data, batch_size=b, steps=3, seed=5).ranks for b in (1, 500, 3))
+    assert torch.equal(one, all_) and torch.equal(three, all_)
+    assert not torch.equal(evaluate(model, data, steps=3, seed=6).ranks, all_)  # the seed matters
+
+
+def test_some_readers_get_the_ranks_they_have_among_all():
+    data = random_log()
+    torch.manual_seed(0)
+    model = models.build("diffurec", data.num_items, d=16, blocks=1, heads=2, T=6)
+    everyone, some = evaluate(model, data), evaluate(model, data, users=7, batch_size=2)
+    assert len(some.users) == 7 and some.protocol["users"] == 7
+    assert torch.equal(some.ranks, everyone.ranks[some.users])
+    assert len(evaluate(model, data, users=500).users) == 30
+
+
+def test_the_model_is_evaluated_without_dropout_and_gets_its_mode_back():
+    data = random_log()
+    torch.manual_seed(0)
+    model = models.build("sasrec", data.num_items, d=16, dropout=0.5).train()
+    first, second = evaluate(model, data), evaluate(model, data)
+    assert torch.equal(first.ranks, second.ranks) and model.training
+    assert not any(p.grad is not None for p in model.parameters())
+    model.eval()
+    evaluate(model, data)
+    assert not model.training
+
+
+def test_an_oracle_sees_whole_histories():
+    seen = []
+
+    def odds(history):
+        seen.append(history)
+        return torch.ones(6) / 5
+
+    data = log([[1, 2, 3, 4], [5, 4, 3]], 5)
+    assert evaluate(Oracle(odds), data).ranks.tolist() == [5, 5]
+    assert sorted(seen) == [[1, 2, 3], [5, 4]]
+
+
+def test_nan_scores_name_the_reader():
+    class Broken(Fixed):
+        def score(self, history, users=None, steps=None, seed=0):
+            return super().score(history) * torch.nan
+
+    with pytest.raises(ValueError, match=r"readers \[0\].*NaN"):
+        evaluate(Broken(4), log([[1, 2, 3]], 4))
+
+
+def test_wrong_calls_are_refused():
+    data = random_log()
+    with pytest.raises(ValueError, match="choose val or test"):
+        evaluate(Fixed(20), data, "train")
+    with pytest.raises(ValueError, match="knows 19 items"):
+        evaluate(Fixed(19), data)
+    with pytest.raises(ValueError, match="nobody"):
+        evaluate(Fixed(4), log([[1, 2]], 4))
+
+
+def test_flat_is_json_with_metrics_intervals_and_protocol():
+    found = json.loads(json.dumps(evaluate(Fixed(20), random_log(), seed=3).flat()))
+    assert found["HR@5 low"] <= found["HR@5"] <= found["HR@5 high"]
+    expected = {"dataset": "toy", "split": "test", "seen_filtered": False, "users": 30, "seed": 3, "candidates": 20}
+    assert {key: found[key] for key in expected} == expected
+    assert found["ties"] == "against the model" and "steps" in found
+    assert not any(isinstance(value, dict | list) for value in found.values())
