@@ -1,257 +1,260 @@
-"""The simulated bookshop: invented books and readers, and the true odds of what a reader takes next.
+"""The bookshop: an invented data set whose true next-item odds are known.
 
-A reader's interest is a hidden genre that drifts from book to book as a Markov chain. At each visit
+How a reader chooses, book after book:
 
-    1. the interest moves:           g' ~ A[g]
-    2. the book just read may pull:  with probability SEQUEL, the next volume of its series, if there is one unread
-    3. otherwise interest chooses:   a book not yet read, with odds in proportion to W[g']
+1. A hidden interest, one of eight genres, drifts: z_1 ~ START, z_{n+1} ~ DRIFT[z_n].
+2. If the last book has a next volume that the reader does not own, the reader takes it with probability CONTINUE.
+3. Otherwise the choice comes from TASTE[z_n], restricted to books not owned: mostly the genre's books, with Zipf
+   popularity (the r-th book in proportion to 1/r), and a little of everything.
 
-where W[g] puts nine tenths of its weight on genre g and the rest on the whole shop, and within a genre the odds follow
-Zipf's law. A reader never takes a book twice. Everything but the interest is visible, so filtering it (the forward
-algorithm of hidden Markov models) gives the exact odds of the next book: no recommender can do better.
+Nobody buys a book twice. Given a history the hidden interest can be filtered exactly (the forward algorithm), and so
+`next_item_odds` is the best answer that any model can give. How long a reader stays does not depend on the choices.
 
-`python -m diffrec_lite.bookshop` writes data/bookshop again, byte for byte.
+    python -m diffrec_lite.bookshop        # writes data/bookshop again, byte for byte
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+import sys
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
+from diffrec_lite import booktitles
+from diffrec_lite.batches import pad
+
 SEED = 2024
-READERS = 1500
-SEQUEL = 0.4
-STAY = 0.85
-OWN_GENRE = 0.9
-SHORTEST, LONGEST, MEAN_EXTRA = 5, 40, 12
-SERIES_LENGTHS = (6, 4, 4, 3)
-STANDALONE = 13
+NUM_READERS = 1500
+SERIES = (6, 5, 4, 3)  # volumes of the series of each genre
+SINGLES = 12  # books outside any series, in each genre
+CONTINUE = 0.4  # probability of taking the next volume of the series just read
+STAY = 0.9  # probability that the interest stays where it is
+EVERYTHING = 0.2  # share of the whole catalogue in the taste of each genre
+SHORTEST, LONGEST, LEAVE = 5, 40, 0.07  # books of a reader; from the fifth on, each is the last with this probability
 
-GENRES = {
-    "Fantasy": (
-        ("Ember", "Moon", "Thorn", "Silver", "Raven", "Hollow", "Winter"),
-        ("Crown", "Tower", "Oath", "Dragon", "Gate", "Forest", "Witch"),
-    ),
-    "Space": (
-        ("Orbital", "Silent", "Last", "Binary", "Solar", "Drifting", "Quantum"),
-        ("Colony", "Signal", "Comet", "Engine", "Station", "Nebula", "Pilot"),
-    ),
-    "Crime": (
-        ("Cold", "Second", "Paper", "Midnight", "Crooked", "Missing", "Perfect"),
-        ("Alibi", "Witness", "Inspector", "Verdict", "Clue", "Harbour", "Confession"),
-    ),
-    "Romance": (
-        ("Summer", "Borrowed", "Second", "Lemon", "Seaside", "Secret", "April"),
-        ("Letters", "Wedding", "Bakery", "Promise", "Waltz", "Garden", "Chance"),
-    ),
-    "History": (
-        ("Bronze", "Roman", "Salt", "Velvet", "Iron", "Forgotten", "Golden"),
-        ("Road", "Empire", "Queen", "Siege", "Merchant", "Harvest", "Archive"),
-    ),
-    "Travel": (
-        ("Slow", "Northern", "Desert", "Island", "Night", "High", "Distant"),
-        ("Train", "Passage", "Atlas", "Ferry", "Market", "Horizon", "Map"),
-    ),
-    "Horror": (
-        ("Whispering", "Grey", "Buried", "Locked", "Hungry", "Pale", "Thirteenth"),
-        ("Cellar", "Doll", "Marsh", "Lantern", "Orchard", "Guest", "Bell"),
-    ),
-    "Nature": (
-        ("Wild", "Patient", "Green", "Hidden", "River", "Singing", "Amber"),
-        ("Otter", "Meadow", "Oak", "Heron", "Tide", "Moth", "Fox"),
-    ),
-}
+GENRES = tuple(booktitles.GENRES)
+K = len(GENRES)
+V = K * (sum(SERIES) + SINGLES) + 1
 
 
-@dataclass(frozen=True)
-class Bookshop:
-    """The shop and the process behind it. Arrays are indexed by book id (0 is padding) or by genre.
+class Process(NamedTuple):
+    """The true parameters, float64 arrays. K genres; V columns, column 0 is the padding."""
 
-    `sequel (V,)` is the id of the next volume, or 0. `weights (G, V)` is W, `moves (G, G)` is A, each row sums to 1.
+    start: np.ndarray  # (K,)   START
+    drift: np.ndarray  # (K, K) DRIFT, each row sums to 1
+    taste: np.ndarray  # (K, V) TASTE, each row sums to 1
+    sequel: np.ndarray  # (V,) id of the next volume, 0 where there is none
+
+
+class Uniform:
+    """Uniform numbers in [0, 1) made of the raw stream of PCG64, the part of numpy that never changes."""
+
+    def __init__(self, seed: int) -> None:
+        self.bits = np.random.PCG64(seed)
+
+    def __call__(self, n: int) -> np.ndarray:
+        return (self.bits.random_raw(n) >> np.uint64(11)) * 2.0**-53
+
+    def permutation(self, n: int) -> np.ndarray:
+        return self(n).argsort(kind="stable")
+
+
+# ------------------------------------------------------------ the books
+
+
+@cache
+def books() -> pd.DataFrame:
+    """The catalogue, index the item id: title, genre, series ("" for single books), volume (NaN for single books).
+
+    A genre's series come first, volume after volume, then its single books.
     """
-
-    titles: list[str]
-    genre: np.ndarray
-    series: list[str]
-    volume: np.ndarray
-    sequel: np.ndarray
-    weights: np.ndarray
-    moves: np.ndarray
-
-    @property
-    def num_items(self) -> int:
-        return len(self.titles) - 1
-
-
-@lru_cache(maxsize=1)
-def shop() -> Bookshop:
-    """The one bookshop of the course; building it draws its titles and popularities from a fixed seed."""
-    random = np.random.default_rng(SEED)
-    titles, genre, series, volume, sequel = [""], [0], [""], [0], [0]
-    for g, (first, second) in enumerate(GENRES.values()):
-        pairs = [f"{a} {b}" for a in first for b in second]
-        names = iter(pairs[i] for i in _permutation(random, len(pairs)))
-        for length in SERIES_LENGTHS:
-            name = next(names)
-            for number in range(1, length + 1):
-                book = len(titles)
-                titles.append(f"The {name}, volume {number}")
-                series.append(f"The {name}")
-                volume.append(number)
-                sequel.append(book + 1 if number < length else 0)
-                genre.append(g)
-        for _ in range(STANDALONE):
-            titles.append(next(names))
-            series.append("")
-            volume.append(0)
-            sequel.append(0)
-            genre.append(g)
-    genre = np.array(genre)
-    popularity = np.zeros(len(titles))
-    for g in range(len(GENRES)):
-        books = np.flatnonzero((genre == g) & (np.arange(len(titles)) > 0))
-        popularity[books[_permutation(random, len(books))]] = 1 / np.arange(1, len(books) + 1)
-        popularity[books] /= popularity[books].sum()
-    weights = np.stack([OWN_GENRE * np.where(genre == g, popularity, 0) for g in range(len(GENRES))])
-    weights += (1 - OWN_GENRE) * popularity / popularity.sum()
-    return Bookshop(titles, genre, series, np.array(volume), np.array(sequel), weights, _moves(len(GENRES)))
+    random = Uniform(SEED)
+    rows = []
+    for genre in GENRES:
+        names = booktitles.invent(genre, len(SERIES), V // K, random.permutation)
+        book = iter(names.books)
+        for series, volumes in zip(names.series, SERIES, strict=True):
+            for volume in range(1, volumes + 1):
+                rows.append((f"{next(book)} ({series} {volume})", genre, series, float(volume)))
+        rows += [(title, genre, "", np.nan) for title in book]
+    table = pd.DataFrame(rows, columns=["title", "genre", "series", "volume"])
+    return table.set_axis(range(1, V)).rename_axis("item")
 
 
-def _moves(G: int) -> np.ndarray:
-    """A: an interest mostly stays; when it moves, three quarters of the time to the next genre in the circle."""
-    moves = np.full((G, G), (1 - STAY) * 0.25 / (G - 2))
-    for g in range(G):
-        moves[g, g] = STAY
-        moves[g, (g + 1) % G] = (1 - STAY) * 0.75
-    return moves
+@cache
+def process() -> Process:
+    """The parameters of the process that made the data set."""
+    random = Uniform(SEED + 1)
+    size = V // K
+    within = np.zeros((K, V))
+    sequel = np.zeros(V, dtype=np.int64)
+    for g in range(K):
+        rank = random.permutation(size) + 1.0
+        first = 0
+        for volumes in SERIES:
+            # The first volume of a series is its most popular one: later volumes are found through it.
+            rank[first : first + volumes] = np.sort(rank[first : first + volumes])
+            ids = 1 + g * size + first + np.arange(volumes)
+            sequel[ids[:-1]] = ids[1:]
+            first += volumes
+        within[g, 1 + g * size : 1 + (g + 1) * size] = 1 / rank
+    within /= within.cumsum(1)[:, -1:]
+    start = 1 / (2.0 + np.arange(K))
+    start /= start.cumsum()[-1]
+    taste = (1 - EVERYTHING) * within + EVERYTHING * (start @ within)
+    # Interest moves on to the next genre of a ring, or the one after it, and sometimes anywhere.
+    anywhere = np.broadcast_to(start, (K, K))
+    ring = 0.7 * np.roll(np.eye(K), 1, axis=1) + 0.3 * np.roll(np.eye(K), 2, axis=1)
+    drift = STAY * np.eye(K) + (1 - STAY) * (0.7 * ring + 0.3 * anywhere)
+    return Process(start, drift, taste, sequel)
 
 
-# ---------------------------------------------------------------- the process
+# ------------------------------------------------------------ simulation
 
 
-def choice_odds(g: int | slice, read: np.ndarray, last: int) -> np.ndarray:
-    """Steps 2 and 3: the odds `(V,)` of each book for interest g, or `(G, V)` for every interest (`g=slice(None)`).
+def simulate(seed: int = SEED, readers: int = NUM_READERS) -> pd.DataFrame:
+    """A log of `readers` new readers: user (from 1), item, timestamp (seconds since 1970), interest (hidden, 0 … 7).
 
-    `read (V,)` marks the books the reader has, `last` is the book just read, 0 at the first visit.
+    Sorted by user and time. The same seed gives the same log on every machine.
     """
-    odds = np.where(read, 0, shop().weights[g])
-    odds = odds / odds.sum(-1, keepdims=True)
-    sequel = shop().sequel[last]
-    if sequel and not read[sequel]:
-        odds = (1 - SEQUEL) * odds
-        odds[..., sequel] += SEQUEL
-    return odds
+    random = Uniform(seed + 2)
+    lengths = _lengths(random(readers))
+    items, interest = simulate_items(lengths, random)
+    day = 86_400
+    begin = 1_577_836_800 + (random(readers) * 730).astype(np.int64) * day  # from 2020-01-01, within two years
+    # A few days pass between two books, sometimes weeks; always at least a second.
+    days = (60 * random(readers * LONGEST) * random(readers * LONGEST)).astype(np.int64)
+    seconds = 1 + (random(readers * LONGEST) * day / 2).astype(np.int64)
+    times = begin[:, None] + (days * day + seconds).reshape(readers, LONGEST).cumsum(1)
+    kept = np.arange(LONGEST) < lengths[:, None]
+    users = np.broadcast_to(np.arange(1, readers + 1)[:, None], kept.shape)
+    columns = {"user": users, "item": items, "timestamp": times, "interest": interest}
+    return pd.DataFrame({name: values[kept] for name, values in columns.items()})
 
 
-def visits(random: np.random.Generator) -> Iterator[tuple[int, int]]:
-    """One reader's visits without end, as (interest, book), by the process itself."""
-    G = len(GENRES)
-    read = np.zeros(shop().num_items + 1, dtype=bool)
-    read[0] = True
-    g, last = _draw(random, np.full(G, 1 / G)), 0
-    while True:
-        g = _draw(random, shop().moves[g])
-        last = _draw(random, choice_odds(g, read, last))
-        read[last] = True
-        yield g, last
+def simulate_items(lengths: np.ndarray, random: Uniform) -> tuple[np.ndarray, np.ndarray]:
+    """The choices of N readers: items and hidden interests, both `(N, LONGEST)`, 0 past each one's `lengths (N,)`."""
+    start, drift, taste, sequel = process()
+    readers = np.arange(len(lengths))
+    items = np.zeros((len(lengths), LONGEST), dtype=np.int64)
+    interest = np.zeros_like(items)
+    unseen = np.ones((len(lengths), V))
+    unseen[:, 0] = 0
+    last = np.zeros(len(lengths), dtype=np.int64)
+    z = _draw(np.broadcast_to(start, (len(lengths), K)), random(len(lengths)))
+    for n in range(int(lengths.max())):
+        following = sequel[last]
+        continues = (random(len(lengths)) < CONTINUE) & (unseen[readers, following] > 0)
+        chosen = _draw(taste[z] * unseen, random(len(lengths)))
+        last = np.where(continues, following, chosen)
+        unseen[readers, last] = 0
+        items[:, n], interest[:, n] = last, z
+        z = _draw(drift[z], random(len(lengths)))
+    past = np.arange(LONGEST) >= lengths[:, None]
+    items[past] = interest[past] = 0
+    return items, interest
 
 
-def simulate(seed: int = SEED, readers: int = READERS) -> list[tuple[int, int, int]]:
-    """Interactions (reader, book, day), reader by reader and in time order."""
-    random = np.random.default_rng(seed)
-    log = []
-    for reader in range(1, readers + 1):
-        day = int(random.random() * 365)
-        for (_, book), _ in zip(visits(random), range(_length(random)), strict=False):
-            log.append((reader, book, day))
-            day += 1 + int(random.random() * 20)
-    return log
+def _draw(weights: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """One index a row, in proportion to `weights (N, M)`, by inverting the cumulative sum."""
+    below = weights.cumsum(1)
+    return (below[:, :-1] <= (uniform * below[:, -1])[:, None]).sum(1)
 
 
-def _length(random: np.random.Generator) -> int:
-    """How many books a reader takes: 5, and then geometrically more, 40 at most."""
-    length = SHORTEST
-    while length < LONGEST and random.random() < MEAN_EXTRA / (MEAN_EXTRA + 1):
-        length += 1
-    return length
+def _lengths(uniform: np.ndarray) -> np.ndarray:
+    survival = np.cumprod(np.full(LONGEST - SHORTEST, 1 - LEAVE))  # longer than SHORTEST, SHORTEST + 1, …
+    return SHORTEST + (uniform[:, None] < survival).sum(1)
 
 
-def _draw(random: np.random.Generator, odds: np.ndarray) -> int:
-    """One index by inverting the cumulative odds: the same on every platform, as `random()` is."""
-    cumulative = np.cumsum(odds)
-    return int(np.searchsorted(cumulative, random.random() * cumulative[-1], side="right"))
-
-
-def _permutation(random: np.random.Generator, n: int) -> np.ndarray:
-    return np.argsort([random.random() for _ in range(n)], kind="stable")
-
-
-# ---------------------------------------------------------------- the oracle
+# ------------------------------------------------------------ the exact oracle
 
 
 def next_item_odds(history: Sequence[int] | Tensor) -> Tensor:
-    """The true odds `(V,)` of the next book, float64; they sum to 1, and padding and books already read have 0.
+    """The true probability of every next item after a history, `(V,)` float64; entry 0 is 0, the sum is 1.
 
-    `history` holds book ids, oldest first, and may be empty. Raises ValueError for an id outside the shop or a book
-    taken twice, which cannot happen here.
+    The history may be empty. Raises ValueError for an id outside 1 … num_items, a repeated one, and a full shelf.
     """
-    belief, read, last = filtered_interest(history)
-    return torch.from_numpy((belief @ shop().moves) @ choice_odds(slice(None), read, last))
+    row = torch.as_tensor(history, dtype=torch.long).reshape(1, -1)
+    outside = (row < 1) | (row >= V)
+    if bool(outside.any()):
+        raise ValueError(f"item id {int(row[outside][0])} is not in the bookshop (1 … {V - 1})")
+    return next_item_odds_all(row)[0]
 
 
-def filtered_interest(history: Sequence[int] | Tensor) -> tuple[np.ndarray, np.ndarray, int]:
-    """The odds `(G,)` of the reader's interest after `history`, which books are read `(V,)`, and the last one.
+def next_item_odds_all(histories: Tensor | Sequence[Sequence[int]]) -> Tensor:
+    """`next_item_odds` of many histories at once: lists, or a matrix `(B, L)` padded with 0 -> `(B, V)`.
 
-    The forward algorithm: predict with A, then weigh each interest by how well it explains the book taken.
+    Forward filtering. `belief (B, K)` is P(z_n | books before n). Each book multiplies it by the chance of that book
+    under each interest, and the drift moves it on.
     """
-    read = np.zeros(shop().num_items + 1, dtype=bool)
-    read[0] = True
-    belief, last = np.full(len(GENRES), 1 / len(GENRES)), 0
-    for book in map(int, history):
-        if not 1 <= book <= shop().num_items:
-            raise ValueError(f"book {book} is not in the shop (1 … {shop().num_items})")
-        if read[book]:
-            raise ValueError(f"book {book} is taken twice; a reader of the bookshop never does that")
-        belief = (belief @ shop().moves) * choice_odds(slice(None), read, last)[:, book]
-        belief = belief / belief.sum()
-        read[book] = True
-        last = book
-    return belief, read, last
+    start, drift, taste, sequel = process()
+    matrix = (histories if isinstance(histories, Tensor) else pad(histories)).numpy()
+    if matrix.size and (matrix.min() < 0 or matrix.max() >= V):
+        worst = int(matrix.min() if matrix.min() < 0 else matrix.max())
+        raise ValueError(f"item id {worst} is not in the bookshop (1 … {V - 1})")
+    rows = np.arange(len(matrix))
+    unseen = np.ones((len(matrix), V))
+    unseen[:, 0] = 0
+    last = np.zeros(len(matrix), dtype=np.int64)
+    belief = np.repeat(start[None], len(matrix), axis=0)
+    for column in matrix.T:
+        r = rows[column > 0]
+        item = column[r]
+        if (unseen[r, item] == 0).any():
+            raise ValueError(f"item id {int(item[unseen[r, item] == 0][0])} occurs twice; nobody buys a book twice")
+        following = sequel[last[r]]
+        p = CONTINUE * unseen[r, following]
+        chosen = taste[:, item].T / (unseen[r] @ taste.T)
+        likelihood = (p * (following == item))[:, None] + (1 - p)[:, None] * chosen
+        posterior = belief[r] * likelihood
+        belief[r] = posterior / posterior.sum(1, keepdims=True) @ drift
+        unseen[r, item] = 0
+        last[r] = item
+    if not unseen.any(axis=1).all():
+        raise ValueError("a reader owns every book of the bookshop; there is no next one")
+    following = sequel[last]
+    p = CONTINUE * unseen[rows, following]
+    odds = (1 - p)[:, None] * ((belief / (unseen @ taste.T)) @ taste) * unseen
+    odds[rows, following] += p
+    return torch.from_numpy(odds)
 
 
-def oracle_scores(history: Tensor) -> Tensor:
-    """Log-odds `(B, V)` of the next book for left-padded histories `(B, L)`: the best possible recommender."""
-    return torch.stack([next_item_odds(row[row > 0]) for row in history.cpu()]).log()
+def oracle_scores(histories: Tensor | Sequence[Sequence[int]]) -> Tensor:
+    """The odds as scores `(B, V)`: as `next_item_odds_all`, with the padding at -inf."""
+    scores = next_item_odds_all(histories)
+    scores[:, 0] = -torch.inf
+    return scores
 
 
-# ---------------------------------------------------------------- files
+# ------------------------------------------------------------ files
 
 
 def write(folder: str | Path) -> None:
-    """Write bookshop.inter and bookshop.item, RecBole atomic files, into `folder`."""
+    """Write `bookshop.inter` and `bookshop.item` into a folder, the same bytes on every machine."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    lines = ["user_id:token\titem_id:token\ttimestamp:float"]
-    lines += [f"{reader}\t{book}\t{day}" for reader, book, day in simulate()]
-    _write_lines(folder / "bookshop.inter", lines)
-    genres = list(GENRES)
-    lines = ["item_id:token\ttitle:token_seq\tgenre:token\tseries:token_seq\tvolume:float"]
-    lines += [
-        f"{book}\t{shop().titles[book]}\t{genres[shop().genre[book]]}\t{shop().series[book]}\t{shop().volume[book]}"
-        for book in range(1, shop().num_items + 1)
+    log = simulate()
+    lines = (log["user"].astype(str) + "\t" + log["item"].astype(str) + "\t" + log["timestamp"].astype(str)).tolist()
+    _write(folder / "bookshop.inter", ["user_id:token\titem_id:token\ttimestamp:float", *lines])
+    described = [
+        "\t".join([str(item), book.title, book.genre, book.series, "" if book.series == "" else str(int(book.volume))])
+        for item, book in zip(books().index, books().itertuples(), strict=True)
     ]
-    _write_lines(folder / "bookshop.item", lines)
+    header = "item_id:token\ttitle:token_seq\tgenre:token\tseries:token_seq\tvolume:float"
+    _write(folder / "bookshop.item", [header, *described])
 
 
-def _write_lines(path: Path, lines: list[str]) -> None:
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+def _write(path: Path, lines: list[str]) -> None:
+    path.write_bytes("".join(line + "\n" for line in lines).encode("utf-8"))
 
 
 if __name__ == "__main__":
-    write(Path(__file__).parents[1] / "data" / "bookshop")
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent / "data" / "bookshop"
+    write(target)
+    print(f"wrote {target}")
