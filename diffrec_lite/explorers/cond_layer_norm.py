@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -80,6 +81,44 @@ def shares(values: Tensor) -> dict[str, float]:
     if total == 0:
         return {"step": 0.0, "book": 0.0, "both": 0.0}
     return {"step": float(step / total), "book": float(book / total), "both": float((total - step - book) / total)}
+
+
+CHANNELS = ("the step", "the book beside", "cross-attention", "delta H_0")
+
+
+@contextmanager
+def silenced(model: DCRec, channel: str) -> Iterator[DCRec]:
+    """`model` with one of its channels cut for as long as the context lasts; nothing is trained again.
+
+    - "the step": d_t is that of T / 2 at every step.
+    - "the book beside": CondLN is told the mean book of the catalogue at every position.
+    - "cross-attention": every cross-attention adds nothing.
+    - "delta H_0": the reverse process starts from pure noise.
+
+    Raises ValueError for another channel.
+    """
+    if channel not in CHANNELS:
+        raise ValueError(f"no channel {channel!r}; choose one of {', '.join(CHANNELS)}")
+    condition, delta, hooks = model.condition, model.delta, []
+    if channel == "the step":
+        model.condition = lambda t, H0: condition(torch.full_like(t, model.diffusion.T // 2), H0)
+    elif channel == "the book beside":
+        mean_book = model.item_vectors()[1:].mean(0)
+        model.condition = lambda t, H0: condition(t, mean_book.expand_as(H0))
+    elif channel == "cross-attention":
+        hooks = [
+            block.cross_attention.register_forward_hook(lambda layer, arguments, output: torch.zeros_like(output))
+            for block in model.blocks
+        ]
+    else:
+        model.delta = 0.0
+    try:
+        yield model
+    finally:
+        model.__dict__.pop("condition", None)
+        model.delta = delta
+        for hook in hooks:
+            hook.remove()
 
 
 def fields_explorer(model: DCRec, readers: Mapping[str, Sequence[int]], titles: Sequence[str]) -> Explorer:

@@ -81,7 +81,10 @@ def wrapped(title: str, width: int = 15) -> str:
 
 
 def short(title: str, length: int = 24) -> str:
-    """`title` cut to `length` characters."""
+    """`title` cut to `length` characters; a volume keeps its number."""
+    title, _, volume = title.partition(", volume ")
+    if volume:
+        return f"{short(title, length - 1 - len(volume))} {volume}"
     return title if len(title) <= length else title[: length - 2].rstrip() + " …"
 
 
