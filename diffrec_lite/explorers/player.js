@@ -1,7 +1,7 @@
 // The trajectory player. All states are in `sources`; this file only moves marks and writes text.
 
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 360, HEIGHT = 300, MARGIN = 12;
+const WIDTH = 360, HEIGHT = 270, MARGIN = 12;
 
 function node(tag, attributes, parent) {
   const made = document.createElementNS(SVG, tag);
@@ -129,7 +129,7 @@ function render({ model, el }) {
   const root = html("div", "drl-explorer drl-player", el);
   root.tabIndex = 0;
   root.setAttribute("role", "group");
-  root.setAttribute("aria-label", model.get("alt"));
+  root.setAttribute("aria-label", "Trajectory player");
   root.dataset.lmSuppressShortcuts = "true"; // JupyterLab must not take the arrow keys
 
   const bar = html("div", "drl-bar", root);
@@ -154,11 +154,11 @@ function render({ model, el }) {
     made.addEventListener("click", action);
     return made;
   };
-  button("⏮", "Back to the start", () => go(0));
+  button("|◀", "Back to the start", () => go(0));
   button("◀", "Step back", () => go(tick - 1));
-  const play = button("▶ Play", "Play", () => toggle());
-  button("▶|", "Step forward", () => go(tick + 1));
-  button("⏭", "To the end", () => go(ticks.length - 1));
+  const play = button("Play", "Play", () => toggle());
+  button("▶", "Step forward", () => go(tick + 1));
+  button("▶|", "To the end", () => go(ticks.length - 1));
   const scrub = html("input", "drl-scrub", bar2);
   Object.assign(scrub, { type: "range", min: 0, step: 1 });
   scrub.setAttribute("aria-label", "Step t");
@@ -211,8 +211,8 @@ function render({ model, el }) {
     }
     root.classList.toggle("drl-playing", on && !calm.matches);
     live.setAttribute("aria-live", on ? "off" : "polite"); // a reader aloud cannot follow a film
-    play.textContent = on ? "⏸ Pause" : "▶ Play";
-    play.setAttribute("aria-label", on ? "Pause" : "Play");
+    play.textContent = on ? "Pause" : "Play";
+    play.setAttribute("aria-label", play.textContent);
   }
 
   function update() {
