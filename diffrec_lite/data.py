@@ -20,11 +20,10 @@ from torch import Tensor
 from diffrec_lite import archives
 from diffrec_lite.batches import Batch, LengthBuckets, Split, pad
 from diffrec_lite.preparation import in_order, k_core, number_tokens
-from diffrec_lite.readers import DataError, read_items, read_log
+from diffrec_lite.readers import LOG_ENDINGS, DataError, catalogue_beside, is_table, read_log, stem
 
 __all__ = ["Batch", "DataError", "LengthBuckets", "SequenceDataset", "Split", "load", "pad"]
 
-LOG_ENDINGS = (".inter", ".inter.gz", ".csv", ".csv.gz", ".parquet")
 TITLE_COLUMNS = ("title", "movie_title", "name", "item_name")
 
 
@@ -185,7 +184,7 @@ def load(
     log = read_log(path, columns)
     if k:
         log = k_core(log, k)
-    return SequenceDataset.from_log(log, name, _catalogue_beside(path), duplicates)
+    return SequenceDataset.from_log(log, name, catalogue_beside(path), duplicates)
 
 
 def _find(source: str, data_dir: str | Path | None) -> tuple[Path, str]:
@@ -210,15 +209,15 @@ def _find(source: str, data_dir: str | Path | None) -> tuple[Path, str]:
         )
     path = Path(source).expanduser()
     if path.is_dir():
-        found = sorted(file for file in path.iterdir() if file.name.endswith(LOG_ENDINGS) and file.is_file())
+        found = sorted(file for file in path.iterdir() if is_table(file) and file.is_file())
         found = [file for file in found if ".inter" in file.name] or found
         if len(found) != 1:
             many = f"holds several data sets ({', '.join(file.name for file in found)}); name one of them"
             none = f"holds no data set; it needs one file ending in {', '.join(LOG_ENDINGS)}"
             raise DataError(f"{path}: the folder {many if found else none}")
-        return found[0], _stem(found[0])
+        return found[0], stem(found[0])
     if path.exists():
-        return path, _stem(path)
+        return path, stem(path)
     known = ", ".join(["bookshop", *archives.CATALOGUE])
     raise DataError(f"{source}: no such file, and no data set of that name; choose {known}, or give a path")
 
@@ -230,19 +229,3 @@ def _bookshop_folder() -> Path:
         if (folder / "bookshop.inter").is_file():
             return folder
     raise DataError("the embedded bookshop is missing; run `python -m diffrec_lite.bookshop` or install again")
-
-
-def _catalogue_beside(path: Path) -> pd.DataFrame | None:
-    for ending in (".item", ".item.gz"):
-        file = path.with_name(_stem(path) + ending)
-        if file.is_file():
-            return read_items(file)
-    return None
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    for ending in sorted(LOG_ENDINGS, key=len, reverse=True):
-        if name.endswith(ending):
-            return name.removesuffix(ending)
-    return path.stem

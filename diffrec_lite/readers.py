@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 COLUMNS = {"user": ("user_id", "user"), "item": ("item_id", "item"), "timestamp": ("timestamp", "time")}
+LOG_ENDINGS = (".inter", ".inter.gz", ".csv", ".csv.gz", ".parquet")
 GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -38,7 +40,7 @@ def read_log(path: str | Path, columns: Mapping[str, str] | None = None) -> pd.D
     if path.name.endswith(".parquet"):
         table, first_line = _read_parquet(path), None
     else:
-        table, first_line = read_table(path), 2
+        table, first_line = _read_text(path)[0], 2
     log = pd.DataFrame(index=table.index)
     for role, usual in COLUMNS.items():
         names = (columns[role],) if columns and role in columns else usual
@@ -83,19 +85,33 @@ def read_items(path: str | Path) -> pd.DataFrame:
     return table.set_index("item_id")
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """A delimited text file as a table of text; an empty field is NaN. Row r of the index is line r + 2 of the file."""
-    return _read_text(Path(path))[0]
+def is_table(path: Path) -> bool:
+    """Whether `read_log` reads files of this name."""
+    return path.name.endswith(LOG_ENDINGS)
+
+
+def stem(path: Path) -> str:
+    """The name of a file without the ending that tells its kind."""
+    endings = [ending for ending in LOG_ENDINGS if path.name.endswith(ending)]
+    return path.name.removesuffix(max(endings, key=len)) if endings else path.stem
+
+
+def catalogue_beside(path: Path) -> pd.DataFrame | None:
+    """The catalogue in the `.item` (or `.item.gz`) file of the same name in the same folder; None without one."""
+    found = [file for ending in (".item", ".item.gz") if (file := path.with_name(stem(path) + ending)).is_file()]
+    return read_items(found[0]) if found else None
 
 
 def _read_text(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The table, its columns named without their types, and the type of each column."""
+    """A table of text, and the type of each column, "" without one.
+
+    An empty field is NaN. Row r of the index is line r + 2 of the file.
+    """
     data = _bytes(path)
     if not data.strip():
         raise DataError(f"{path.name}: the file is empty; is it the right file?")
     comma = ".csv" in path.name
     try:
-        header = data.split(b"\n", 1)[0].decode("utf-8").rstrip("\r")
         # Only CSV has quotes; a title in an atomic file may hold a lone quotation mark.
         table = pd.read_csv(
             io.BytesIO(data),
@@ -108,27 +124,32 @@ def _read_text(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
             encoding="utf-8",
             engine="c",
         )
-    except UnicodeDecodeError as problem:
-        line = data[: problem.start].count(b"\n") + 1 if problem.object == data else _first_bad_line(data)
+    except UnicodeDecodeError:
+        line = _first_bad_line(data)
         raise DataError(
-            f"{path.name}:{line}: the text is not UTF-8; convert the file, for instance with iconv"
+            f"{path.name}:{line}: the text is not UTF-8; convert the file with iconv, for instance"
         ) from None
     except pd.errors.ParserError as problem:
-        detail = str(problem).removeprefix("Error tokenizing data. C error: ").strip()
-        raise DataError(f"{path.name}: {detail}; every line must have the fields of the first line") from None
+        found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(problem))
+        if not found:
+            raise DataError(f"{path.name}: not a table ({problem}); is it the right file?") from None
+        fields, line, seen = found.groups()
+        raise DataError(f"{path.name}:{line}: {seen} fields where the header has {fields}; {_remedy(comma)}") from None
     if not isinstance(table.index, pd.RangeIndex):  # pandas takes a surplus field for row names
-        raise DataError(
-            f"{path.name}:2: more fields than the header names; separate columns by one {'comma' if comma else 'tab'}"
-        )
-    del header
+        raise DataError(f"{path.name}:2: more fields than the header has; {_remedy(comma)}")
     types = dict(column.partition(":")[::2] for column in table.columns)
-    table.columns = list(types) if len(types) == table.shape[1] else [c.partition(":")[0] for c in table.columns]
+    table.columns = [column.partition(":")[0] for column in table.columns]
     if not table.columns.is_unique:
         raise DataError(f"{path.name}:1: column {table.columns[table.columns.duplicated()][0]!r} occurs twice")
     return table.dropna(how="all"), types
 
 
+def _remedy(comma: bool) -> str:
+    return f"part the fields by {'commas' if comma else 'tabs'}, and give every line as many as the header"
+
+
 def _first_bad_line(data: bytes) -> int:
+    """The first line that is not UTF-8; pandas decodes field by field and cannot tell."""
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as problem:
