@@ -84,7 +84,7 @@ class RankingLab(StandIn, anywidget.AnyWidget):
     k = traitlets.Int(10).tag(sync=True)
 
     def picture(self) -> bytes:
-        return style.small_png(figures.one_ranking(view(self.data, self.reader, self.rank, self.k), self.k), 100)
+        return style.png(figures.one_ranking(view(self.data, self.reader, self.rank, self.k), self.k))
 
 
 def ranking_explorer(readers: Sequence[dict[str, Any]], books: int, k: int = 10) -> RankingLab:

@@ -48,7 +48,9 @@ def one_ranking(view: Mapping[str, Any], k: int) -> Figure:
     values = [view["HR"], view["NDCG"], view["MRR"]]
     right.barh(names, values, color=style.PREDICTION)
     for place, value in enumerate(values):
-        right.text(min(value, 0.8) + 0.02, place, f"{value:.3f}", va="center")
+        inside = value > 0.8
+        text, align = (value - 0.02, "right") if inside else (value + 0.02, "left")
+        right.text(text, place, f"{value:.3f}", va="center", ha=align, color="white" if inside else style.INK)
     right.invert_yaxis()
     right.set(xlim=(0, 1.05), title="what this reader adds")
     return fig
@@ -108,7 +110,8 @@ def best_epoch(reported: Mapping[str, np.ndarray], truth: float, name: str) -> F
     low, high = min(v.min() for v in reported.values()), max(v.max() for v in reported.values())
     bins = np.linspace(low, high, 45)
     for (rule, values), colour in zip(reported.items(), (style.NEUTRAL, style.HISTORY, style.HIGHLIGHT), strict=False):
-        ax.hist(values, bins=bins, color=colour, alpha=0.55, label=rule)
+        ax.hist(values, bins=bins, color=colour, alpha=0.35)
+        ax.hist(values, bins=bins, color=colour, histtype="step", linewidth=1.6, label=rule)
     ax.axvline(truth, color=style.INK, linestyle="--", label="the true value of every epoch")
     ax.set(xlabel=f"reported {name}", ylabel="simulated runs")
     ax.legend(fontsize=8)
