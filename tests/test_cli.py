@@ -1,0 +1,274 @@
+"""The command line as its users meet it: what it leaves behind, what it prints, and how it says no."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from diffrec_lite import cli, models, presets
+from diffrec_lite.models import ModelError
+from diffrec_lite.recipe import Recipe
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    """Run the command line in this process: its exit code, stdout and stderr."""
+    out, err, argv, threads = io.StringIO(), io.StringIO(), sys.argv, torch.get_num_threads()
+    sys.argv = ["diffrec-lite", *map(str, arguments)]
+    try:
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as stopped:
+            cli.main()
+    finally:
+        sys.argv = argv
+        torch.set_num_threads(threads)
+    return int(stopped.value.code or 0), out.getvalue(), err.getvalue()
+
+
+TINY = ["--epochs", 1, "--set", "d=16", "--set", "blocks=1", "--set", "val_users=50", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A tiny DiffuRec, trained for an epoch on the bookshop."""
+    out = tmp_path_factory.mktemp("runs") / "diffurec"
+    code, _, err = run("train", "diffurec", "--dataset", "bookshop", "--out", out, "--seed", 3, "--set", "T=4", *TINY)
+    assert code == 0, err
+    return out
+
+
+def test_train_leaves_the_model_the_curve_and_the_record(folder):
+    assert {"model.safetensors", "config.json", "history.csv", "run.json", "items.csv"} <= {
+        path.name for path in folder.iterdir()
+    }
+    record = json.loads((folder / "run.json").read_text())
+    assert record["command"].startswith("diffrec-lite train diffurec --dataset bookshop")
+    assert record["seed"] == 3 and record["model"]["d"] == 16 and record["training"]["epochs"] == 1
+    assert record["training"].keys() == Recipe.defaults().keys()
+    assert record["dataset"]["items"] == 240 and len(record["dataset"]["fingerprint"]) == 16
+    assert record["versions"]["torch"] == torch.__version__ and record["device"].startswith("cpu")
+    assert record["seconds"]["training"] > 0 and record["best_epoch"] == 1 and record["precision"] == "fp32"
+    protocols = [(found["split"], found["seen_filtered"]) for found in record["metrics"]]
+    assert protocols == [("val", False), ("val", True), ("test", False), ("test", True)]
+    assert list(pd.read_csv(folder / "history.csv"))[:4] == ["epoch", "step", "lr", "loss"]
+
+
+def test_evaluate_prints_one_flat_object(folder):
+    code, out, err = run("evaluate", folder, "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert all(0 <= found[f"{metric}@{k}"] <= 1 for metric in ("HR", "NDCG") for k in (5, 10, 20))
+    protocol = {"model": "diffurec", "dataset": "bookshop", "split": "test", "seen_filtered": False, "steps": 4}
+    assert protocol.items() <= found.items() and found["users"] == 1500 and found["seed"] == 0
+    recorded = json.loads((folder / "run.json").read_text())["metrics"][2]
+    again = json.loads(run("evaluate", folder, "--json", "--seed", 3, "--batch-size", 100)[1])
+    assert again["HR@5"] == pytest.approx(recorded["HR@5"], abs=1e-6)
+
+
+def test_evaluate_takes_its_options(folder):
+    code, out, _ = run("evaluate", folder, "--json", "--split", "val", "--steps", 1, "--filter-seen")
+    found = json.loads(out)
+    assert code == 0 and (found["split"], found["steps"], found["seen_filtered"]) == ("val", 1, True)
+    code, out, _ = run("evaluate", folder, "--steps", 1)
+    assert code == 0 and "NDCG@10" in out and "DiffuRec on bookshop" in out
+
+
+def test_recommend(folder):
+    code, out, err = run("recommend", folder, "--history", "12,5,33", "--k", 4, "--json", "--filter-seen")
+    assert code == 0, err
+    rows = json.loads(out)
+    assert [row["rank"] for row in rows] == [1, 2, 3, 4] and all(row["title"] for row in rows)
+    assert not {row["item"] for row in rows} & {"12", "5", "33"}
+    model = models.load(folder)
+    best = model.score(torch.tensor([[12, 5, 33]]))[0].topk(5).indices.tolist()  # bookshop ids are their own tokens
+    code, out, _ = run("recommend", folder, "--history", "12, 5, 33", "--json")
+    assert [int(row["item"]) for row in json.loads(out)] == best
+    assert "title" in run("recommend", folder, "--history", "12")[1]
+
+
+def test_resume_extends_a_run_and_refuses_another(folder, tmp_path):
+    same = ["train", "sasrec", "--dataset", "bookshop", "--out", tmp_path / "a", *TINY]
+    assert run(*same)[0] == 0
+    code, _, err = run(*same)
+    assert code == 2 and "--resume" in err and "--overwrite" in err
+    assert run(*same, "--resume", "--epochs", 2)[0] == 0
+    assert len(pd.read_csv(tmp_path / "a" / "history.csv")) == 2
+    code, _, err = run(*same, "--resume", "--seed", 5)
+    assert code == 2 and "seed was 0, is 5" in err
+    assert len(pd.read_csv(tmp_path / "a" / "history.csv")) == 2
+    code, _, _ = run("train", "popularity", "--dataset", "bookshop", "--out", tmp_path / "a", "--overwrite")
+    assert code == 0 and models.load(tmp_path / "a").learns_from == "counts"
+
+
+def test_data_list_names_the_bookshop():
+    code, out, err = run("data", "list")
+    assert code == 0 and "bookshop" in out and "beauty" in out, err
+
+
+WRONG = {
+    "a model that is none": (["train", "dcrek", "--dataset", "bookshop", "--out", "OUT"], "did you mean 'dcrec'"),
+    "a data set that is none": (["train", "sasrec", "--dataset", "bookshp", "--out", "OUT"], "did you mean 'bookshop'"),
+    "a file that is none": (["train", "sasrec", "--dataset", "no/such.inter", "--out", "OUT"], "no/such.inter"),
+    "a preset that is none": (
+        ["train", "sasrec", "--dataset", "bookshop", "--out", "OUT", "--preset", "fast"],
+        "unknown preset 'fast'",
+    ),
+    "a setting that is none": (
+        ["train", "sasrec", "--dataset", "bookshop", "--out", "OUT", "--set", "droput=0.1"],
+        "did you mean 'dropout'",
+    ),
+    "a value of the wrong type": (
+        ["train", "sasrec", "--dataset", "bookshop", "--out", "OUT", "--set", "d=wide"],
+        "d must be a whole number, got 'wide'",
+    ),
+    "no value": (["train", "sasrec", "--dataset", "bookshop", "--out", "OUT", "--set", "d"], "needs key=value"),
+    "no epochs": (["train", "sasrec", "--dataset", "bookshop", "--out", "OUT", "--epochs", 0], "epochs must be"),
+    "a width that heads do not divide": (
+        ["train", "sasrec", "--dataset", "bookshop", "--out", "OUT", "--set", "d=10"],
+        "heads",
+    ),
+    "a device that is none": (
+        ["train", "sasrec", "--dataset", "bookshop", "--out", "OUT", "--device", "tpu"],
+        "unknown device 'tpu'",
+    ),
+    "a folder under a file": (["train", "popularity", "--dataset", "bookshop", "--out", "FILE/run"], "a.csv"),
+    "an empty data set": (["train", "popularity", "--dataset", "EMPTY", "--out", "OUT"], "empty.inter"),
+    "a malformed file": (["train", "popularity", "--dataset", "BAD", "--out", "OUT"], "bad.inter:3"),
+    "a loss that is not finite": (
+        ["train", "sasrec", "--dataset", "bookshop", "--out", "OUT", "--set", "lr=1e30", *TINY, "--epochs", 3],
+        "not finite in epoch",
+    ),
+    "no --out": (["train", "sasrec", "--dataset", "bookshop"], "--out"),
+    "an unknown option": (["train", "sasrec", "--sedd", "3"], "--sedd"),
+    "an unknown command": (["trian"], "trian"),
+    "no model folder": (["evaluate", "OUT"], "config.json"),
+    "no model folder to ask": (["recommend", "OUT", "--history", "1"], "config.json"),
+    "an unknown archive": (["data", "prepare", "beuty"], "did you mean 'beauty'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_bad_input_gives_one_line_and_exit_code_2(case, tmp_path):
+    (tmp_path / "a.csv").write_text("not a folder")
+    (tmp_path / "empty.inter").write_text("user_id:token\titem_id:token\ttimestamp:float\n")
+    (tmp_path / "bad.inter").write_text("user_id:token\titem_id:token\ttimestamp:float\n1\t2\t3\n1\t2\tsoon\n")
+    places = {"OUT": "out", "FILE/run": "a.csv/run", "EMPTY": "empty.inter", "BAD": "bad.inter"}
+    arguments, message = WRONG[case]
+    code, out, err = run(*(tmp_path / places[a] if a in places else a for a in arguments))
+    lines = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert code == 2 and len(lines) == 1, err
+    assert message in lines[0]
+    assert "Traceback" not in err + out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "DIR", "--split", "train"], "choose val or test"),
+        (["evaluate", "DIR", "--steps", 0], "steps must be"),
+        (["evaluate", "DIR", "--steps", 99], "1 … 4"),
+        (["evaluate", "DIR", "--dataset", "nothing.csv"], "nothing.csv"),
+        (["recommend", "DIR", "--history", "12,999"], "'999' is not in the catalogue"),
+        (["recommend", "DIR", "--history", "0"], "'0' is not in the catalogue"),
+        (["recommend", "DIR", "--history", ","], "empty"),
+        (["recommend", "DIR", "--history", "12", "--k", 0], "k must lie in"),
+        (["recommend", "DIR", "--history", "12", "--k", 241], "k must lie in"),
+    ],
+)
+def test_bad_questions_to_a_good_model(folder, arguments, message):
+    code, _, err = run(*(folder if a == "DIR" else a for a in arguments))
+    assert code == 2 and err.count("error: ") == 1 and message in err, err
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "items.csv", "run.json"])
+@pytest.mark.parametrize("content", [b"", b"\x80\x04\x95 a pickle", b"{}"])
+def test_damaged_model_folders_are_refused(folder, tmp_path, file, content):
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / file).write_bytes(content)
+    command = ["recommend", tmp_path, "--history", "1"] if file == "items.csv" else ["evaluate", tmp_path]
+    code, _, err = run(*command)
+    assert code == 2 and file in err and "Traceback" not in err, err
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(tmp_path):
+    tmp_path.chmod(0o500)
+    code, _, err = run("train", "popularity", "--dataset", "bookshop", "--out", tmp_path / "a")
+    assert code == 2 and "Permission denied" in err
+
+
+def test_a_full_disk_ends_in_one_line(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, err = run("train", "popularity", "--dataset", "bookshop", "--out", tmp_path / "a")
+    assert code == 2 and "No space left on device" in err
+
+
+def test_our_own_mistakes_are_not_hidden(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        cli.main()
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("diffrec_lite.training.fit", stop)
+    code, _, err = run("train", "sasrec", "--dataset", "bookshop", "--out", tmp_path / "a")
+    assert code == 130 and "--resume" in err
+
+
+def test_help_is_quick_because_it_does_not_load_torch():
+    program = "import sys; sys.argv = ['diffrec-lite', '--help']\nfrom diffrec_lite.cli import main\n"
+    program += "try: main()\nfinally: print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.rstrip().endswith("False")
+    done = subprocess.run([sys.executable, "-m", "diffrec_lite", "train", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "--resume" in done.stdout
+
+
+# ---------------------------------------------------------------- presets
+
+
+@pytest.mark.parametrize("preset", presets.PRESETS)
+@pytest.mark.parametrize("model", models.MODELS)
+def test_every_preset_builds_its_model(model, preset):
+    of_model, of_training = presets.settings(model, preset)
+    built = models.build(model, 20, **of_model)
+    recipe = Recipe(**of_training)
+    assert built.num_items == 20 and recipe.batch_size > 0
+    assert of_model.keys() | of_training.keys() == presets.PRESETS[preset][model].keys()
+
+
+def test_the_papers_settings():
+    model, training = presets.settings("diffurecsys", "paper")
+    wanted = {"d": 128, "max_len": 100, "blocks": 4, "T": 32, "dropout": 0.1, "item_dropout": 0.3}
+    assert wanted.items() <= model.items()
+    wanted = {"batch_size": 1024, "epochs": 41, "weight_decay": 1e-4, "lr_decay_from": 30, "optimizer": "adam"}
+    assert wanted.items() <= training.items()
+    model, training = presets.settings("dcrec", "paper")
+    assert {"d": 128, "max_len": 50, "blocks": 4, "T": 50, "item_dropout": 0.4}.items() <= model.items()
+    assert {"batch_size": 512, "lr": 4e-3, "patience": 5}.items() <= training.items()
+
+
+def test_changes_have_the_type_of_the_setting():
+    changes = ["d=32", "dropout=0", "positions=true", "sampling_steps=none", "schedule=cosine", "lr=1e-2"]
+    model, training = presets.settings("diffurec", "quick", changes)
+    assert model["d"] == 32 and isinstance(model["dropout"], float) and model["positions"] is True
+    assert model["sampling_steps"] is None and model["schedule"] == "cosine" and training["lr"] == 0.01
+    with pytest.raises(ModelError, match="true or false"):
+        presets.settings("diffurec", "quick", ["positions=1"])
+    with pytest.raises(ModelError, match="whole number"):
+        presets.settings("diffurec", "quick", ["sampling_steps=2.5"])
