@@ -80,8 +80,9 @@ function render({ model, el }) {
     control.addEventListener("keydown", (event) => event.stopPropagation());
   pickK.addEventListener("change", () => set("k", Number(pickK.value)));
   pickReader.addEventListener("change", () => {
-    model.set("rank", data.readers[Number(pickReader.value)].rank);
-    set("reader", Number(pickReader.value));
+    const chosen = Number(pickReader.value); // read first: setting the rank draws, and drawing resets the list
+    model.set("rank", data.readers[chosen].rank);
+    set("reader", chosen);
   });
 
   let dragging = false;

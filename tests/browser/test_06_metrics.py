@@ -40,7 +40,7 @@ def test_the_true_book_can_be_moved_through_the_ranking(lab, page):
     expect(root.locator(".rl-gain b")).to_have_text(["1.000", "1.000", "1.000"])
 
     before = root.locator(".rl-past").inner_text()
-    root.get_by_label("reader").select_option("3")
+    root.get_by_label("reader").select_option(index=3)
     expect(root.locator(".rl-past")).not_to_have_text(before)
     expect(target).to_have_text(re.compile("^40"))  # further down than the list, and told below it
     look(page, "06_metrics_after")
