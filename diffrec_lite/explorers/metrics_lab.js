@@ -25,12 +25,12 @@ const element = (tag, props = {}, ...children) => {
 
 function render({ model, el }) {
   const data = model.get("data");
-  const SHOWN = 20, ROW = 19;
+  const SHOWN = 20, ROW = 19, FAR = Math.min(data.books, 60); // the slider ends where nothing happens any more
   const pickReader = element("select", { ariaLabel: "reader" },
     ...data.readers.map((r, i) => element("option", { value: i, textContent: r.name })));
   const pickK = element("select", { ariaLabel: "k, the length of the list" },
     ...data.ks.map((k) => element("option", { value: k, textContent: k })));
-  const slider = element("input", { type: "range", min: 1, max: data.books, step: 1, ariaLabel: "rank of the true book" });
+  const slider = element("input", { type: "range", min: 1, max: FAR, step: 1, ariaLabel: "rank of the true book" });
   const past = element("p", { className: "rl-past" });
   const list = element("ol", { ariaLabel: "the ranking" });
   const bars = element("div");
