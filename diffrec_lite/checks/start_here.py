@@ -1,15 +1,12 @@
-"""The checks of notebook 00: the leave-one-out split, and transitions counted without a leak."""
+"""The checks of notebook 00: the leave-one-out split, and followers counted without a leak."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Callable
 
 import pandas as pd
-import torch
-from torch import Tensor
 
-from diffrec_lite.checks.base import CheckFailed, answer, compare, passed, require
+from diffrec_lite.checks.base import CheckFailed, answer, passed, require
 
 # Reader 7 has five books, reader 2 has three, reader 9 has two. The rows are not in order of time.
 LOG = pd.DataFrame(
@@ -27,8 +24,7 @@ LOG = pd.DataFrame(
     ],
     columns=["user", "item", "time"],
 )
-SEQUENCES = [[1, 2, 3, 4, 5], [2, 3, 2, 5], [4, 1], [5, 4, 3], [1, 2, 3, 2, 3, 1]]
-NUM_ITEMS = 5
+SEQUENCES = [[1, 2, 3, 4, 5], [2, 3, 4, 1, 2, 3], [4, 1], [5, 4, 3], [1, 2, 3, 4, 6, 2], [1, 2, 3, 6, 5]]
 
 
 def leave_one_out(function: Callable) -> None:
@@ -89,30 +85,43 @@ def leave_one_out(function: Callable) -> None:
     passed("leave_one_out", "Nothing that a model is asked for is in what it is shown.")
 
 
-def transition_counts(function: Callable) -> None:
-    """Check `function(sequences, num_items) -> counts (V, V)`, the transitions of the training part alone."""
-    counts = answer(function, [list(sequence) for sequence in SEQUENCES], NUM_ITEMS)
-    right = _counts(2)
-    compare(
-        "counts",
-        counts,
-        right,
-        {
-            "The leak is still there: you count transitions into the validation and the test books, "
-            "which are the answers of the exam.": _counts(0),
-            "Half of the leak is left: the test book is gone, but the move into the validation book is still "
-            "counted. Both held-out books have to go.": _counts(1),
-            "Readers with fewer than three books are never tested, so all their books train: keep their moves.": (
-                _counts(2, keep_short=False)
-            ),
-            "One book too many is held out: two are, the last and the second last.": _counts(3),
-            "Rows and columns are swapped: counts[i, j] is how often j came after i.": right.T,
-            "Each move counts, however often it happens: yours is 1 where the count is larger.": right.clamp(max=1),
-            "You count how often two books share a shelf in any order. Only neighbours count, "
-            "from the earlier to the later.": right + right.T,
+def follower_counts(function: Callable) -> None:
+    """Check `function(sequences) -> {(i, j): {k: how often k came right after i and j}}`, the training part alone."""
+    found = answer(function, [list(sequence) for sequence in SEQUENCES])
+    try:
+        yours = {
+            (int(i), int(j)): {int(k): int(n) for k, n in followers.items() if n} for (i, j), followers in found.items()
+        }
+    except (AttributeError, TypeError, ValueError):
+        raise CheckFailed(
+            "follower_counts should return a dict: each key a pair of books (i, j), each value the counts of what "
+            "came right after."
+        ) from None
+    yours = {pair: followers for pair, followers in yours.items() if followers}
+    right = _followers(2)
+    mistakes = {
+        "The leak is still there: you count the validation and the test books, which are the answers of the exam.": (
+            _followers(0)
+        ),
+        "Half of the leak is left: the test book is gone, but the validation book is still counted. "
+        "Both held-out books have to go.": _followers(1),
+        "One book too many is held out: two are, the last and the second last.": _followers(3),
+        "You cut the wrong end: the held-out books are the last two of a shelf, not the first two.": _followers(2, -1),
+        "The pair is the wrong way round: the key is (i, j), where j was read after i.": {
+            (j, i): followers for (i, j), followers in right.items()
         },
-    )
-    passed("transition_counts", "No move into a validation or test book is counted.")
+        "Each occurrence counts: yours is 1 where the count is larger.": {
+            pair: dict.fromkeys(followers, 1) for pair, followers in right.items()
+        },
+    }
+    for diagnosis, wrong in mistakes.items():
+        require(yours == right or yours != wrong, diagnosis)
+    for pair in sorted({*right, *yours}):
+        require(
+            yours.get(pair, {}) == right.get(pair, {}),
+            f"After books {pair} the counts should be {right.get(pair, {})}, yours are {yours.get(pair, {})}.",
+        )
+    passed("follower_counts", "No validation or test book is counted.")
 
 
 def _plain(parts: dict) -> dict:
@@ -141,13 +150,12 @@ def _right() -> dict[int, dict]:
     return split
 
 
-def _counts(held_out: int, keep_short: bool = True, sequences: Sequence[Sequence[int]] = SEQUENCES) -> Tensor:
-    counts = torch.zeros(NUM_ITEMS + 1, NUM_ITEMS + 1, dtype=torch.long)
-    for sequence in sequences:
-        if len(sequence) >= 3:
-            sequence = sequence[: len(sequence) - held_out]
-        elif not keep_short:
-            continue
-        for earlier, later in pairwise(sequence):
-            counts[earlier, later] += 1
+def _followers(held_out: int, end: int = 1) -> dict[tuple[int, int], dict[int, int]]:
+    """The counts when `held_out` books are cut off at the end of each shelf, or at its start (`end=-1`)."""
+    counts: dict[tuple[int, int], dict[int, int]] = {}
+    for sequence in SEQUENCES:
+        kept = sequence[: max(0, len(sequence) - held_out)] if end == 1 else sequence[held_out:]
+        for i, j, k in zip(kept, kept[1:], kept[2:], strict=False):
+            counts.setdefault((i, j), {}).setdefault(k, 0)
+            counts[i, j][k] += 1
     return counts

@@ -24,7 +24,15 @@ def split(lengths: Sequence[int]) -> Figure:
         parts = ["train"] * (n - 2) + ["val", "test"] if n >= 3 else ["train"] * n
         for place, part in enumerate(parts):
             ax.add_patch(Rectangle((place, -row), 0.9, 0.7, color=colours[part]))
-            ax.text(place + 0.45, 0.35 - row, part, color="white", ha="center", va="center", fontsize=8.5)
+            ax.text(
+                place + 0.45,
+                0.35 - row,
+                part,
+                color=style.INK if part == "val" else "white",
+                ha="center",
+                va="center",
+                fontsize=8.5,
+            )
     ax.set(xlim=(-0.1, max(lengths) + 0.1), ylim=(0.8 - len(lengths), 0.9), xlabel="place on the shelf")
     ax.set_yticks([0.35 - row for row in range(len(lengths))], [f"{n} books" for n in lengths])
     ax.set_xticks([p + 0.45 for p in range(max(lengths))], [str(p + 1) for p in range(max(lengths))])
