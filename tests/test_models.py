@@ -123,9 +123,8 @@ def test_trajectory_ends_in_the_score(name, histories):
 @pytest.mark.parametrize("name", TRAINED)
 def test_it_can_learn_one_batch_by_heart(name, batch):
     torch.manual_seed(0)
-    model = models.build(name, ITEMS, **SMALL, dropout=0.0, item_dropout=0.0)
-    if name == "dcrec":
-        model.lambda_schedule = "fix"
+    by_ranking = {"ranking": 20.0, "lambda_schedule": "fix"} if name == "dcrec" else {}
+    model = models.build(name, ITEMS, **SMALL, dropout=0.0, item_dropout=0.0, **by_ranking)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
     for step in range(150):
         optimiser.zero_grad()

@@ -130,7 +130,10 @@ class DCRec(DiffusionRecommender):
     # ------------------------------------------------------------ the network
 
     def embed(self, items: Tensor) -> Tensor:
-        """Items `(B, L)` as the vectors that are noised, `(B, L, d)`: normalised, so noise and signal share a scale."""
+        """Items `(B, L)` as the vectors that are noised, `(B, L, d)`: normalised, so noise and signal share a scale.
+
+        The norm has no scale of its own: L_t and L_T would shrink it, and every item vector with it, to nothing.
+        """
         e = self.item_embedding(items)
         e = e if self.positions is None else e + self.positions(e)
         return self.item_norm(self.item_dropout(e))
