@@ -142,6 +142,7 @@ def fit(
     finally:
         bar.close()
         accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
+        vars(model).pop("forward", None)  # the class's own forward, without autocast, serves again
     model.load_state_dict(state.best)
     model.eval()
     save(state, model, dataset, out, accelerator)
@@ -209,12 +210,13 @@ def make_accelerator(device: str = "auto", precision: str = "auto") -> Accelerat
     on_cuda = present["cuda"] and device in ("auto", "cuda")
     if precision == "auto":
         precision = "bf16" if on_cuda and torch.cuda.is_bf16_supported() else "fp32"
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:  # a notebook may have trained on another device before
+    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    if not several:  # a notebook may have trained on another device before
         AcceleratorState._reset_state(reset_partial_state=True)
     # A model with a switched-off part has parameters that get no gradient; DDP must be told to expect them.
     warnings.filterwarnings("ignore", message=".*find_unused_parameters=True was specified.*")
     return Accelerator(
-        cpu=device == "cpu",
+        cpu=device == "cpu" or (several and not present["cuda"]),  # else Accelerate would not join the processes
         mixed_precision="no" if precision == "fp32" else precision,
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
