@@ -2,27 +2,32 @@
 
 PYTHON ?= python3
 BIN    := .venv/bin
+START  := notebooks/00_start_here.ipynb
 # One thread suits the small models, and threads that wait must not spin.
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
 .PHONY: lab test notebooks release format clean
 
+# Without a screen (a server, a container, CI) the address is printed and no browser is opened.
 lab: .venv/course
-	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
-	    $(BIN)/jupyter lab notebooks/00_start_here.ipynb; \
-	else \
-	    $(BIN)/jupyter lab --no-browser notebooks/00_start_here.ipynb; \
-	fi
+	@options="--LabApp.default_url=/lab/tree/$(START)"; \
+	if [ -n "$$CI$$SSH_CONNECTION" ] || { [ -z "$$DISPLAY$$WAYLAND_DISPLAY" ] && [ "$$(uname)" != Darwin ]; }; then \
+	    options="$$options --no-browser"; \
+	fi; \
+	if [ "$$(id -u)" = 0 ]; then options="$$options --allow-root"; fi; \
+	exec $(BIN)/jupyter lab $$options
 
 test: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest tests notebooks --nbval --cov=diffrec_lite --cov-report=term
+	$(BIN)/python -m pytest --nbval --cov --cov-report=term tests notebooks
 
+# Run every notebook again and store its outputs.
 notebooks: .venv/test
 	$(BIN)/python tools/notebooks.py
 
+# Write the student versions, without solutions, to build/release.
 release: .venv/test
 	$(BIN)/python tools/release.py
 
@@ -31,11 +36,12 @@ format: .venv/test
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv build .pytest_cache .ruff_cache
+	rm -rf .venv build .pytest_cache .ruff_cache .coverage
 
+# A stamp file for each state of .venv: what is there already is not installed again.
 .venv/torch:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	    { echo "diffrec-lite needs Python 3.11 or newer; run make PYTHON=/path/to/python3.11"; exit 1; }
+	    { echo "diffrec-lite needs Python 3.11 or newer. If you have one: make PYTHON=/path/to/python3.11 lab"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python tools/install_torch.py
 	@touch $@
