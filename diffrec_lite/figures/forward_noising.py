@@ -23,10 +23,10 @@ def schedules(diffusions: Mapping[str, GaussianDiffusion]) -> Figure:
         left.plot(t, diffusion.abar, **options)
         right.plot(t[1:], diffusion.snr(torch.arange(1, diffusion.T + 1)), **options)
     right.axhline(1, color=style.NEUTRAL, linestyle="--", linewidth=1)
-    right.text(diffusions[name].T, 1.35, "as much noise as signal", ha="right", fontsize=8, color=style.INK)
+    right.text(0.5, 0.35, "as much noise as signal", fontsize=8, color=style.INK)
     left.set(xlabel="step t", ylabel="abar_t", ylim=(-0.03, 1.03))
     right.set(xlabel="step t", ylabel="signal-to-noise ratio", yscale="log")
-    left.legend(fontsize=8)
+    left.legend(fontsize=8, frameon=False)
     return fig
 
 
@@ -36,7 +36,7 @@ def variances(curves: Mapping[str, Sequence[float]]) -> Figure:
     for i, (name, values) in enumerate(curves.items()):
         ax.plot(range(len(values)), values, color=style.CYCLE[i], marker=style.MARKERS[i], markevery=4, label=name)
     ax.set(xlabel="step t", ylabel="variance of x_t", ylim=(0, None))
-    ax.legend()
+    ax.legend(frameon=False)
     return fig
 
 
@@ -46,7 +46,7 @@ def recovered(curves: Mapping[str, Tensor], ylabel: str = "share of books recove
     for i, (name, share) in enumerate(curves.items()):
         ax.plot(range(len(share)), share, color=style.CYCLE[i], marker=style.MARKERS[i], markevery=4, label=name)
     ax.set(xlabel="step t", ylabel=ylabel, ylim=(-0.03, 1.03))
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=8, frameon=False)
     return fig
 
 
@@ -54,7 +54,7 @@ def dissolve(
     data: Mapping[str, Any], schedule: int = 0, book: int = 0, steps: Sequence[int] = (0, 4, 10, 32)
 ) -> Figure:
     """The explorer's picture at four steps, side by side: the cloud, one book followed, and what it rounds to."""
-    fig, panels = style.axes(1, len(steps), size=(7.6, 2.75), sharex=True, sharey=True)
+    fig, panels = style.axes(1, len(steps), size=(7.6, 2.45), sharex=True, sharey=True)
     for ax, t in zip(panels, steps, strict=True):
         _cloud(ax, data, schedule, book, t)
     panels[0].set_ylabel("second axis")
