@@ -36,12 +36,16 @@ def list_data() -> None:
     from diffrec_lite.archives import CATALOGUE
     from diffrec_lite.data import DataError, _find
 
-    table = Table("name", "where it is")
-    for name in dict.fromkeys(["bookshop", *CATALOGUE]):
+    table = Table("name", "data set", "readers", "items", "interactions", "where it is")
+    table.add_row("bookshop", "simulated; comes with diffrec-lite", "", "", "", "here")
+    for name, archive in CATALOGUE.items():
+        size = (f"{number:,}" for number in (archive.users, archive.items, archive.interactions))
         try:
-            table.add_row(name, str(_find(name, None)[0]))
+            where = str(_find(name, None)[0])
         except DataError:
-            table.add_row(name, f"not here; diffrec-lite data prepare {name}")
+            where = f"not here: diffrec-lite data prepare {name}"
+        table.add_row(name, archive.title, *size, where)
+    table.columns[-1].overflow = "fold"
     Console().print(table)
 
 
@@ -87,6 +91,9 @@ def train(
     from diffrec_lite.runs import Run, describe
     from diffrec_lite.training import fit
 
+    if "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ:
+        message = "accelerate launch has started one process; on CPUs it needs --multi_gpu to start several"
+        print(f"note: {message}", file=sys.stderr)
     data = _load(dataset)
     torch.manual_seed(seed)
     recommender = models.build(model, data.num_items, **of_model)
