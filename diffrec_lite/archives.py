@@ -229,12 +229,12 @@ def _clear_errors(path: Path) -> Iterator[None]:
 
 def _write(path: Path, table: pd.DataFrame, other: str) -> None:
     """A RecBole atomic file: tokens, and all other columns of type `other`. Written beside its place, then renamed."""
-    columns = [table[name].fillna("").astype(str) for name in table]
+    columns = [table[name].astype(object).where(table[name].notna(), "").astype(str) for name in table]
     types = ["token" if name.endswith("_id") else _type(table[name], other) for name in table]
     for i, kind in enumerate(types):
         if columns[i].str.contains(r"[\t\r\n]", regex=True).any():
             if kind == "token":
-                raise DataError(f"a {table.columns[i]} holds a tab or a line break; rename it in the source")
+                raise DataError(f"an {table.columns[i]} holds a tab or a line break; rename it in the source")
             columns[i] = columns[i].str.replace(r"[\t\r\n]+", " ", regex=True)
     lines = columns[0].str.cat(columns[1:], sep="\t")
     header = "\t".join(f"{name}:{kind}" for name, kind in zip(table.columns, types, strict=True))

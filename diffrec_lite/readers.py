@@ -191,17 +191,17 @@ def _tokens(values: pd.Series, file: str, first_line: int | None) -> pd.Series:
         broken = values % 1 != 0
         if broken.any():
             row = int(broken.idxmax())
-            raise DataError(f"{_place(file, row, first_line)}: {values.name} {values[row]!r} is not a whole number")
+            raise DataError(f"{_place(file, row, first_line)}: {values.name} {values[row]} is not a whole number")
         return values.astype("int64")
     return values
 
 
 def _numbers(values: pd.Series, name: str, file: str, first_line: int | None) -> pd.Series:
-    """Finite numbers, int64 where all are whole; dates of a parquet file become seconds since 1970."""
+    """Finite numbers, int64 where all are whole and fit; dates of a parquet file become seconds since 1970."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return (values - pd.Timestamp(0, tz=values.dt.tz)) // pd.Timedelta(seconds=1)
     numbers = pd.to_numeric(values, errors="coerce")
-    if pd.api.types.is_integer_dtype(numbers):
+    if pd.api.types.is_signed_integer_dtype(numbers):
         return numbers.astype("int64")
     bad = ~np.isfinite(numbers.astype(float))
     if bad.any():
@@ -210,7 +210,7 @@ def _numbers(values: pd.Series, name: str, file: str, first_line: int | None) ->
             f"{_place(file, row, first_line)}: {name} {values[row]!r} is not a number"
             + ("; write seconds since 1970, or a position" if name == "timestamp" else "")
         )
-    return numbers
+    return numbers.astype(float)
 
 
 def _refuse_missing(values: pd.Series, name: str, file: str, first_line: int | None) -> None:
