@@ -104,11 +104,10 @@ def test_only_the_last_eight_books_are_named(model):
     assert all("Book 12" not in explorers.describe(shown, t, TITLES) for t in range(1, T + 1))
 
 
-def test_titles_are_shortened_but_keep_their_volume():
-    assert figures.short("The Lemon Garden, volume 4") == "The Lemon Garden 4"
-    assert figures.short("The Extraordinarily Long Journey, volume 12", 16) == "The Extraor … 12"
-    assert figures.short("Cold Clue") == "Cold Clue"
-    assert figures.wrapped("The Second Witness, volume 6") == "The Second\nWitness, volume\n6"
+def test_titles_are_shortened():
+    assert figures.short("The Forgotten Oath (Wardens of Thistlemoor 2)") == "The Forgotten Oath"
+    assert figures.short("The Navigator and the Long Way Home", 20) == "The Navigator and …"
+    assert figures.wrapped("The Apprentice and the Gate (Lanterns 1)") == "The Apprentice\nand the Gate"
 
 
 def test_pairs_draws_every_book_and_marks_the_target():

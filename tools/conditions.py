@@ -27,7 +27,7 @@ VARIANTS = {
 }
 SETTINGS = {"d": 32, "blocks": 2, "heads": 2, "T": 16, "sampling_steps": 4, "max_len": 20, "item_dropout": 0.2}
 LOSSES = {"prior": 0.01, "denoising": 0.1, "ranking": 10.0, "lambda_schedule": "fix"}
-BATCHES, BATCH_SIZE, LR = 600, 128, 3e-3
+BATCHES, BATCH_SIZE, LR = 400, 128, 3e-3
 
 
 def train(dataset: SequenceDataset, seed: int, **variant: bool) -> models.Recommender:

@@ -129,7 +129,7 @@ def fields_explorer(model: DCRec, readers: Mapping[str, Sequence[int]], titles: 
     names = list(cond_layers(model))
     names = [names[0], names[-1]]
     T = model.diffusion.T
-    steps = sorted({max(1, round(T * share)) for share in (0, 0.1, 0.25, 0.5, 0.75, 1)})
+    steps = sorted({max(1, round(T * share)) for share in (0, 0.25, 0.5, 0.75, 1)})
     made = {(reader, layer): fields(model, books, layer) for reader, books in readers.items() for layer in names}
     reach = {layer: _reach([made[reader, layer] for reader in readers]) for layer in names}
 

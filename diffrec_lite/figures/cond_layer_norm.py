@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -15,10 +17,16 @@ from diffrec_lite.figures import style
 
 
 def lengths(curves: Mapping[str, Sequence[float]]) -> Figure:
-    """The rms length of a vector at every step t = 0 … T, one curve for each way of looking at it."""
+    """The rms length of a vector at every step t = 0 … T, one curve for each of at most three ways of looking at it."""
     fig, ax = style.axes(size="wide")
     for i, (name, values) in enumerate(curves.items()):
-        ax.plot(range(len(values)), values, color=style.CYCLE[i], marker=style.MARKERS[i], markevery=5, label=name)
+        look = {
+            "color": style.CYCLE[i],
+            "marker": style.MARKERS[i],
+            "markevery": (i, 3),
+            "linestyle": ("-", "--", ":")[i],
+        }
+        ax.plot(range(len(values)), values, label=name, **look)
     ax.set(xlabel="step t", ylabel="rms of the features", ylim=(0, 1.3))
     ax.legend(loc="lower right")
     return fig
@@ -70,22 +78,19 @@ def _book(ax: Axes, x: float, y: float, title: str, colour: str) -> None:
     ax.text(x, y, wrapped(title), ha="center", va="center", fontsize=7.5, bbox=box)
 
 
+def plain(title: str) -> str:
+    """`title` without its series, which the bookshop writes in brackets."""
+    return title.partition(" (")[0]
+
+
 def wrapped(title: str, width: int = 15) -> str:
-    """`title` broken into lines of about `width` characters, three at most."""
-    lines = [""]
-    for word in title.split():
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(lines[:3]) + (" …" if len(lines) > 3 else "")
+    """`title`, without its series, broken into lines of about `width` characters."""
+    return textwrap.fill(plain(title), width)
 
 
 def short(title: str, length: int = 24) -> str:
-    """`title` cut to `length` characters; a volume keeps its number."""
-    title, _, volume = title.partition(", volume ")
-    if volume:
-        return f"{short(title, length - 1 - len(volume))} {volume}"
-    return title if len(title) <= length else title[: length - 2].rstrip() + " …"
+    """`title`, without its series, cut to `length` characters."""
+    return textwrap.shorten(plain(title), length, placeholder=" …")
 
 
 def field_maps(gain: Tensor, shift: Tensor, titles: Sequence[str], reach: float = 1.0) -> Figure:
@@ -94,7 +99,8 @@ def field_maps(gain: Tensor, shift: Tensor, titles: Sequence[str], reach: float 
     White is a plain layer norm: gain 1, shift 0. Colours end at `reach` on either side.
     """
     fig, (left, right) = style.axes(1, 2, size=(7.6, 0.9 + 0.26 * len(titles)), sharey=True)
-    options = {"cmap": style.DIVERGING, "aspect": "auto", "interpolation": "nearest"}
+    # Few colours, so that an explorer can keep its pictures small.
+    options = {"cmap": colormaps[style.DIVERGING].resampled(15), "aspect": "auto", "interpolation": "nearest"}
     first = left.imshow(gain.numpy(), vmin=1 - reach, vmax=1 + reach, **options)
     second = right.imshow(shift.numpy(), vmin=-reach, vmax=reach, **options)
     left.set(title="gain (1 + scale)", xlabel="feature")
@@ -112,6 +118,7 @@ def step_against_book(strength: Tensor, titles: Sequence[str], shares: Mapping[s
     image = left.imshow(strength.T.numpy(), aspect="auto", vmin=0, extent=(0.5, len(strength) + 0.5, len(titles), 0))
     left.grid(False)
     left.set_yticks(np.arange(len(titles)) + 0.5, [short(title, 20) for title in titles], fontsize=8)
+    left.set_xticks(np.linspace(1, len(strength), 4).round())
     left.set(xlabel="step t", title="rms of scale and shift")
     fig.colorbar(image, ax=left, fraction=0.05, pad=0.02)
     start = np.zeros(len(shares))
