@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,15 @@ def build(name: str, num_items: int, **settings: Any) -> Recommender:
     for setting in settings:
         if setting not in known:
             raise ModelError(f"{name} has no setting {setting!r}; it has {', '.join(sorted(known))}")
-    return MODELS[name](num_items, **settings)
+    for setting, value in settings.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ModelError(f"{setting} must be a finite number, got {value}")
+        if setting in ("d", "heads") and value < 1:
+            raise ModelError(f"{setting} must be at least 1, got {value}")
+    try:
+        return MODELS[name](num_items, **settings)
+    except RuntimeError as problem:  # torch's word for a tensor that cannot be made
+        raise ModelError(f"{name} cannot be built with these settings: {problem}") from problem
 
 
 def load(folder: str | Path) -> Recommender:

@@ -92,6 +92,8 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
         self.eval()
         scores = self.score(history.to(device), users, steps, seed).float().cpu()
         self.train(training)
+        if bool(scores.isnan().any()):
+            raise ValueError("the scores hold NaN; the model's weights are not usable")
         if filter_seen:
             scores.scatter_(1, history, -torch.inf)
         best, items = scores.topk(k)
