@@ -2,9 +2,8 @@
 
 import re
 
-from playwright.sync_api import expect
-
 from browser.lab import look, run_notebook
+from playwright.sync_api import expect
 
 
 def test_the_true_book_can_be_moved_through_the_ranking(lab, page):
