@@ -93,7 +93,7 @@ function render({ model, el }) {
     found.setAttribute("x", x(q) - 6); found.setAttribute("y", y(q) - 6);
     slider.value = t; books.value = b; schedules.value = model.get("schedule");
     const snr = t === 0 ? "∞" : (abar / (1 - abar)).toPrecision(2);
-    shown.textContent = `step t = ${t}   abar = ${abar.toFixed(3)}   SNR = ${snr}`;
+    shown.textContent = `t = ${t}   abar = ${abar.toFixed(3)}   SNR = ${snr}`;
     slider.setAttribute("aria-valuetext", shown.textContent);
     list.replaceChildren();
     near.forEach((i) => {
@@ -101,7 +101,7 @@ function render({ model, el }) {
       const text = `${own ? "✓ " : ""}${data.titles[i]} (${data.genres[i]})`;
       element("li", text, { color: own ? colours.target : "inherit", fontWeight: own ? "700" : "400" }, list);
     });
-    const says = `${data.titles[item]} rounds to ${data.titles[near[0]]}; its own rank is ${s.rank[t][b]}.`;
+    const says = `${data.titles[item]} rounds to ${data.titles[near[0]]}. Its own rank is ${s.rank[t][b]}.`;
     status.textContent = says;
     caption.textContent = `Step ${t} of schedule ${s.name}. ${says}`;
   }

@@ -133,9 +133,11 @@ def cloud_explorer(
     noise: Tensor,
     diffusions: Mapping[str, GaussianDiffusion],
     items: Sequence[int],
+    start: str = "trunc_lin",
 ) -> Cloud:
-    """The explorer over `cloud(...)`; it starts at the first schedule and book, at t = 3."""
-    return Cloud(data=cloud(vectors, titles, genres, noise, diffusions, items), t=3)
+    """The explorer over `cloud(...)`; it starts at the schedule `start` (or the first), the first book and t = 3."""
+    schedule = list(diffusions).index(start) if start in diffusions else 0
+    return Cloud(data=cloud(vectors, titles, genres, noise, diffusions, items), schedule=schedule, t=3)
 
 
 def _rounded(values: Tensor, digits: int = 3) -> list:

@@ -1,0 +1,38 @@
+"""Notebook 01 in a real browser: the cloud dissolves under the slider, and rounding starts to fail."""
+
+from browser.lab import look, run_notebook
+from playwright.sync_api import expect
+
+
+def test_the_cloud_dissolves(lab, page):
+    run_notebook(lab, page, "01_forward_noising")
+    cloud = page.locator(".diffrec-cloud").first
+    cloud.scroll_into_view_if_needed()
+    slider, shown = cloud.get_by_label("Step t"), cloud.locator(".drl-value")
+    readout, nearest = cloud.locator(".drl-readout"), cloud.locator(".diffrec-nearest li")
+    expect(nearest).to_have_count(5)
+
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(shown).to_contain_text("t = 0")
+    expect(readout).to_contain_text("Its own rank is 1.")
+    expect(nearest.first).to_contain_text("✓")
+    clean = cloud.locator("circle").last.get_attribute("cx")
+    look(page, "01_forward_noising_clean")
+
+    cloud.get_by_label("Schedule", exact=True).select_option(label="trunc_lin")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    expect(shown).to_contain_text("t = 1")
+    page.keyboard.press("End")
+    expect(shown).to_contain_text("t = 32")
+    expect(readout).not_to_contain_text("Its own rank is 1.")
+    assert cloud.locator("circle").last.get_attribute("cx") != clean
+    look(page, "01_forward_noising_dissolved")
+
+    before = readout.inner_text()
+    cloud.get_by_label("Book", exact=True).select_option("3")
+    expect(readout).not_to_have_text(before)
+
+    cloud.get_by_label("Schedule", exact=True).select_option(label="linear")
+    expect(readout).to_contain_text("Its own rank is 1.")
