@@ -86,5 +86,6 @@ def test_every_figure_draws(reader):
         figures.intervals({"a": (0.3, 0.2, 0.4)}, {"a": (0.1, 0.0, 0.2)}, "NDCG@10"),
         figures.best_epoch({"last": np.array([0.1, 0.2]), "best": np.array([0.2, 0.3])}, 0.15, "NDCG@10"),
         figures.slices({"by length": table}, "HR@10"),
+        figures.protocols({"a": [(0.3, 0.2, 0.4), (0.4, 0.3, 0.5)]}, {"oracle": 0.6}, "NDCG@10"),
     ]
     assert all(style.png(figure).startswith(b"\x89PNG") for figure in drawn)

@@ -147,3 +147,25 @@ def readers_needed(difference: Sequence[float], spread: Mapping[str, float]) -> 
     """
     table = {n: [int(np.ceil((1.96 * s / d) ** 2)) for d in difference] for n, s in spread.items()}
     return pd.DataFrame(table, index=pd.Index(difference, name="difference"))
+
+
+def protocols(
+    found: Mapping[str, Sequence[tuple[float, float, float]]], lines: Mapping[str, float], name: str
+) -> Figure:
+    """A metric of each model under two protocols, unfiltered and seen-filtered, as (value, low, high).
+
+    `lines` are guides across the figure: a simple model, the ceiling.
+    """
+    fig, ax = style.axes(size="wide")
+    looks = ((-0.13, style.HISTORY, "o", "unfiltered"), (0.13, style.HIGHLIGHT, "s", "seen-filtered"))
+    for y, both in enumerate(found.values()):
+        for (value, low, high), (shift, colour, marker, label) in zip(both, looks, strict=True):
+            ax.plot([low, high], [y + shift] * 2, color=colour)
+            ax.plot(value, y + shift, marker, color=colour, label=label if y == 0 else None)
+    for text, value in lines.items():
+        ax.axvline(value, color=style.NEUTRAL, linestyle=":")
+        ax.text(value, 1.01, text, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=8.5)
+    ax.set_yticks(range(len(found)), labels=list(found))
+    ax.set(xlabel=name, ylim=(len(found) - 0.5, -0.5))
+    ax.legend(loc="center right")
+    return fig
