@@ -67,5 +67,6 @@ def test_every_figure_draws():
         figures.masks({"keys": weights, "rows": weights}, 1),
         figures.fusion({"added": torch.randn(3, 4), "attended": torch.randn(3, 4)}),
         figures.cost([4, 16, 64, 256], 32),
+        figures.lost({"one change": 3, "another": -1}, 40),
     ):
         assert style.png(fig).startswith(b"\x89PNG")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -13,12 +14,14 @@ from diffrec_lite.figures import style
 
 def attention(weights: Tensor, titles: Sequence[str]) -> Figure:
     """One attention map `(L, L)`: row = the book that looks, column = the book looked at."""
-    fig, ax = style.axes(size=(7.2, 4.3))
+    fig, ax = style.axes(size=(7.6, 4.2))
+    fig.set_layout_engine("none")  # titles of any length keep the map where it is
+    fig.subplots_adjust(left=0.36, right=1.0, bottom=0.13, top=0.97)
     image = ax.imshow(weights.numpy(), vmin=0, vmax=1, cmap=style.SEQUENTIAL)
     places = range(len(titles))
     ax.set_xticks(places, [place + 1 for place in places])
     ax.set_yticks(places, [f"{_short(title)}  {place + 1}" for place, title in enumerate(titles)])
-    ax.set(xlabel="book looked at", ylabel="book that looks")
+    ax.set(xlabel="book looked at (by its number)")
     ax.grid(False)
     fig.colorbar(image, ax=ax, label="weight", shrink=0.8)
     return fig
@@ -28,7 +31,8 @@ def masks(maps: Mapping[str, Tensor], padding: int) -> Figure:
     """Attention maps `(L, L)` side by side; a line parts the `padding` first columns from the books."""
     fig, panels = style.axes(1, len(maps), size=(7.6, 3.2))
     for ax, (name, weights) in zip(np.atleast_1d(panels), maps.items(), strict=True):
-        image = ax.imshow(weights.numpy(), vmin=0, vmax=float(max(map_.max() for map_ in maps.values())))
+        # The square root of the weight sets the colour, so that small weights show.
+        image = ax.imshow(weights.numpy(), norm=PowerNorm(0.5, 0, 1), cmap=style.SEQUENTIAL)
         ax.axvline(padding - 0.5, color=style.HIGHLIGHT, linewidth=2)
         ax.set(title=name, xlabel="key (padding left of the line)", ylabel="query")
         ax.grid(False)
@@ -71,3 +75,13 @@ def cost(lengths: Sequence[int], d: int) -> Figure:
 def _short(title: str, most: int = 30) -> str:
     """A title cut to `most` letters from its middle, so that the volume at its end stays."""
     return title if len(title) <= most else f"{title[: most - 13]}…{title[-12:]}"
+
+
+def lost(changes: Mapping[str, int], hits: int) -> Figure:
+    """Bars: how many of `hits` readers with a hit are lost under each change (negative: gained)."""
+    fig, ax = style.axes(size="wide")
+    ax.barh(list(changes), list(changes.values()), color=style.PREDICTION)
+    ax.axvline(0, color=style.INK, linewidth=0.8)
+    ax.set(xlabel=f"hits lost, of {hits} with the model as trained")
+    ax.invert_yaxis()
+    return fig
