@@ -84,6 +84,6 @@ def test_ledger_names_notebooks_that_speak_of_the_entry(ledger):
     for row in ledger[ledger.notebook != ""].itertuples():
         path = NOTEBOOKS / f"{row.notebook}.ipynb"
         if path.exists():
-            assert re.search(rf"[Ll]edger(?:[^.\n]*\D)?{row.entry}\b", path.read_text("utf-8")), (
+            assert re.search(rf"[Ll]edger[^.\n]{{0,80}}?\b{row.entry}\b", path.read_text("utf-8")), (
                 f"{path.name} never mentions ledger entry {row.entry}"
             )
