@@ -232,10 +232,11 @@ def _write(path: Path, table: pd.DataFrame, other: str) -> None:
     columns = [table[name].astype(object).where(table[name].notna(), "").astype(str) for name in table]
     types = ["token" if name.endswith("_id") else _type(table[name], other) for name in table]
     for i, kind in enumerate(types):
-        if columns[i].str.contains(r"[\t\r\n]", regex=True).any():
-            if kind == "token":
-                raise DataError(f"an {table.columns[i]} holds a tab or a line break; rename it in the source")
-            columns[i] = columns[i].str.replace(r"[\t\r\n]+", " ", regex=True)
+        broken = columns[i].str.contains(r"[\t\r\n]", regex=True)
+        if kind == "token" and broken.any():
+            value = columns[i][broken.idxmax()]
+            raise DataError(f"{table.columns[i]} {value!r} holds a tab or a line break; rename it in the source")
+        columns[i] = columns[i].where(~broken, columns[i].str.replace(r"[\t\r\n]+", " ", regex=True))
     lines = columns[0].str.cat(columns[1:], sep="\t")
     header = "\t".join(f"{name}:{kind}" for name, kind in zip(table.columns, types, strict=True))
     handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -134,6 +134,10 @@ def test_the_order_is_a_function_of_seed_and_epoch():
     assert first == [batch.history.tolist() for batch in split.batches(16, 8, 3, 5)]
 
 
+def test_without_a_seed_the_shortest_come_first():
+    assert list(LengthBuckets(torch.tensor([3, 1, 2, 1, 3]), 2)) == [[1, 3], [2, 0], [4]]
+
+
 def test_impossible_sizes_are_refused():
     split = build([[1, 2, 3, 4]]).train
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
