@@ -98,7 +98,7 @@ def test_a_wrong_share_is_diagnosed(wrong, message):
 
 
 @pytest.mark.parametrize(
-    ("letter", "message"), [("a", "says it too"), ("c", "fair"), ("d", "little to hide"), ("e", "should be")]
+    ("letter", "message"), [("a", "nowhere along"), ("c", "fair"), ("d", "more out than in"), ("e", "should be")]
 )
 def test_a_wrong_reason_is_answered(letter, message):
     with pytest.raises(CheckFailed, match=message):

@@ -152,16 +152,16 @@ def surprise(function: Callable, because: str) -> None:
     )
     letter = str(because).strip().lower()
     wrong = {
-        "a": "More steps do call the denoiser more often, but a call can only add what it knows. If each call says "
-        "the same, the last one says it too.",
-        "c": "The two chains share their noise, and yet other seeds give the same accuracy. Sharing makes the "
-        "comparison fair. It does not make it flat.",
-        "d": "Rounding hides small differences, but it did not hide them from the ranks of all 240 books: "
-        "look at the share that you measured. There is little to hide.",
+        "a": "The chains run from one step to all the steps that the diffusion has, and nowhere along the way does "
+        "the accuracy rise.",
+        "c": "Shared noise makes the comparison fair. It does not make it flat: DCRec's chains share their noise too, "
+        "and their accuracy differs.",
+        "d": "Rounding does not hide what the steps change: in DCRec they moved readers in and out of the first five, "
+        "and more out than in.",
     }
     require(letter in ("a", "b", "c", "d"), f'because should be "a", "b", "c" or "d"; it is {because!r}.')
     require(letter == "b", wrong.get(letter, ""))
-    passed("surprise", "The prediction comes from the history, so every step says nearly the same.")
+    passed("surprise", "The first guess has what the history tells, and walking on adds only noise.")
 
 
 def _noise(predictions: Tensor) -> Tensor:
