@@ -32,9 +32,7 @@ def crowd():
 def test_the_files_are_made_again_byte_for_byte(tmp_path, name):
     bookshop.write(tmp_path)
     made, committed = (tmp_path / name).read_bytes(), (FOLDER / name).read_bytes()
-    assert made == committed, (
-        f"{name} differs; run `python -m diffrec_lite.bookshop` if this was on purpose"
-    )
+    assert made == committed, f"{name} differs; run `python -m diffrec_lite.bookshop` if this was on purpose"
     assert b"\r" not in made
 
 
