@@ -88,7 +88,7 @@ def shelf(shelf: Mapping[str, Any], answer: str = "shown") -> Figure:
     `shelf` is one entry of `explorers.start_here.shelves`. With `answer` "hidden" the next book stays covered.
     """
     columns, shown = 1 + len(shelf["models"]), answer == "shown"
-    fig, ax = style.axes(size=(2.2 * columns, 3.7))
+    fig, ax = style.axes(size=(1.72 * columns, 4.4))
     ax.set(xlim=(0, columns), ylim=(-10.2, 0.9))
     ax.axis("off")
     history = shelf["history"][-7:]
@@ -113,5 +113,5 @@ def _heading(ax: Axes, column: int, text: str, small: str, row: float = -0.5) ->
 def _card(ax: Axes, column: int, row: float, book: Mapping[str, str], colour: str, hit: bool = False) -> None:
     face = colour + "26" if hit else "white"
     ax.add_patch(Rectangle((column + 0.02, -row - 0.95), 0.95, 0.82, facecolor=face, edgecolor=colour))
-    lines = textwrap.wrap(("✓ " if hit else "") + book["title"], 30)
-    ax.text(column + 0.05, -row - 0.54, "\n".join(lines[:2]), va="center", fontsize=7, linespacing=0.95)
+    lines = textwrap.wrap(("✓ " if hit else "") + book["title"], 27)
+    ax.text(column + 0.05, -row - 0.54, "\n".join(lines[:2]), va="center", fontsize=6.8, linespacing=1.0)
