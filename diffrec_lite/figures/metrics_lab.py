@@ -167,5 +167,5 @@ def protocols(
         ax.text(value, 1.01, text, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=8.5)
     ax.set_yticks(range(len(found)), labels=list(found))
     ax.set(xlabel=name, ylim=(len(found) - 0.5, -0.5))
-    ax.legend(loc="center right")
+    ax.legend(loc="lower right")
     return fig
