@@ -182,7 +182,8 @@ def clock(chains: Sequence[Sequence[dict[str, Any]]]) -> list[int]:
 
 def draw(chains: Sequence[tuple[Trajectories, int]], reader: int = 0, seed: int | None = None, t: int = 0) -> Figure:
     """The player as a still figure, one panel for each (trajectories, number of steps), when the clock shows `t`."""
-    fig, axes = style.axes(1, len(chains), size=(3.9 * len(chains), 4.2), squeeze=False)
+    same = all(data.items == chains[0][0].items for data, _ in chains)
+    fig, axes = style.axes(1, len(chains), size=(3.9 * len(chains), 4.2), squeeze=False, sharex=same, sharey=same)
     for ax, (data, steps) in zip(axes[0], chains, strict=True):
         states = data.states(reader, steps, seed)
         states = states[: state_at(states, t) + 1]

@@ -34,6 +34,7 @@ def posterior_weights(diffusion: GaussianDiffusion, skip: int) -> Figure:
         ax.plot(t, of_x0, "o-", color=style.PREDICTION, markersize=3.5, label="weight of x_0")
         ax.plot(t, of_xt, "D--", color=style.NOISE, markersize=3.5, label="weight of x_t")
         ax.set(xlabel="step t", title=f"from t to t - {k}", xlim=(0, diffusion.T + 0.5))
+        ax.set_xticks(range(0, diffusion.T + 1, max(1, diffusion.T // 8)))
     axes[0].set_ylabel("weight in the posterior mean")
     axes[0].legend()
     return fig
