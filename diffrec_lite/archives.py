@@ -31,8 +31,8 @@ from diffrec_lite.readers import DataError, catalogue_beside, is_table, read_log
 class Archive:
     """A data set that `prepare` knows.
 
-    `users`, `items` and `interactions` are Table I of the survey; `exact` says whether preparing the official archive
-    must give them. `member` is how the name of the wanted file ends, `k` the core that is kept. `url` and `md5` are
+    `users`, `items` and `interactions` are those of Table I of the survey; preparing the official archive gives them,
+    except for Yelp. `member` is how the name of the wanted file ends, `k` the core that is kept. `url` and `md5` are
     None where a person has to fetch the archive.
     """
 
@@ -46,7 +46,6 @@ class Archive:
     member: str
     read: Callable[[Path, Archive], tuple[pd.DataFrame, pd.DataFrame | None]]
     k: int = 5
-    exact: bool = True
     url: str | None = None
     md5: str | None = None
 
@@ -299,13 +298,12 @@ CATALOGUE: dict[str, Archive] = {
         title="Yelp reviews from 2019 on, 5-core",
         terms="Yelp Dataset License: academic use after accepting it on the page; not to be passed on.",
         page="https://business.yelp.com/data/resources/open-dataset/",
-        how="Accept the licence on https://business.yelp.com/data/resources/open-dataset/ and fetch the JSON archive. "
-        "Each release goes on later than the last, so its counts differ from the papers'.",
+        # Each release goes on later than the last one, so its counts differ from the papers'.
+        how="Accept the licence on https://business.yelp.com/data/resources/open-dataset/ and fetch the JSON archive.",
         users=30_499,
         items=20_068,
         interactions=317_182,
         member="yelp_academic_dataset_review.json",
         read=_yelp,
-        exact=False,
     ),
 }
