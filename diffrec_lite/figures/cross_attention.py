@@ -15,7 +15,7 @@ from diffrec_lite.figures import style
 def attention(weights: Tensor, titles: Sequence[str]) -> Figure:
     """One attention map `(L, L)`: row = the book that looks, column = the book looked at."""
     fig, ax = style.axes(size=(7.6, 4.2))
-    fig.set_layout_engine("none")  # titles of any length keep the map where it is
+    fig.set_layout_engine(None)  # titles of any length keep the map where it is
     fig.subplots_adjust(left=0.36, right=1.0, bottom=0.13, top=0.97)
     image = ax.imshow(weights.numpy(), vmin=0, vmax=1, cmap=style.SEQUENTIAL)
     places = range(len(titles))
