@@ -273,7 +273,7 @@ def test_two_processes_train_the_same_model(tmp_path):
     subprocess.run(command("--out", str(tmp_path / "one"), *still), check=True, env=ENVIRONMENT, capture_output=True)
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     launch += ["--main_process_port", "0", "-m", *command("--out", str(tmp_path / "two"), *still)[2:]]
-    done = subprocess.run(launch, env=ENVIRONMENT, capture_output=True, text=True)
+    done = subprocess.run(launch, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     one, two = (load_file(tmp_path / folder / "model.safetensors") for folder in ("one", "two"))
     for name in one:
@@ -299,7 +299,7 @@ def test_a_killed_run_resumes_to_the_same_history(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     process = run("killed", "--resume")
-    assert process.wait(120) == 0 and undisturbed.wait(120) == 0
+    assert process.wait(300) == 0 and undisturbed.wait(300) == 0
     assert (tmp_path / "killed" / "history.csv").read_bytes() == (tmp_path / "whole" / "history.csv").read_bytes()
     assert (tmp_path / "killed" / "model.safetensors").read_bytes() == (
         tmp_path / "whole" / "model.safetensors"
