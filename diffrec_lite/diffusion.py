@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -166,8 +166,8 @@ class GaussianDiffusion:
         """
         if any(t <= s for t, s in pairwise(grid)) or grid[-1] != 0:
             raise ValueError(f"a grid must fall strictly and end at 0, got {list(grid)}")
-        if transition not in ("posterior", "renoise", "ddim"):
-            raise ValueError(f"unknown transition {transition!r}; choose posterior, renoise or ddim")
+        if transition not in get_args(Transition):
+            raise ValueError(f"unknown transition {transition!r}; choose one of {', '.join(get_args(Transition))}")
         xt = x_T
         yield State(grid[0], xt, None)
         for t, s in pairwise(grid):

@@ -356,5 +356,8 @@ def test_unknown_names_are_refused():
     for bad in ({"cross_attention": "yes"}, {"blocks": 2, "heads": 3, "d": 16}):
         with pytest.raises(ValueError):
             models.build("diffurec", ITEMS, **bad)
+    for bad in ({"transition": "foo"}, {"sampling_steps": 0}, {"samples": 0}, {"delta": float("nan")}):
+        with pytest.raises(ModelError, match=next(iter(bad))):
+            models.build("dcrec", ITEMS, **bad)
     with pytest.raises(ModelError, match="both off"):
         models.build("dcrec", ITEMS, implicit=False, explicit=False)

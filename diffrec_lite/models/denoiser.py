@@ -6,12 +6,13 @@ A subclass says where its reverse process starts and how it denoises (`start`), 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-from diffrec_lite.diffusion import GaussianDiffusion, State
-from diffrec_lite.models.base import Recommender
+from diffrec_lite.diffusion import GaussianDiffusion, State, Transition
+from diffrec_lite.models.base import ModelError, Recommender
 from diffrec_lite.noise import Noise, UserNoise
 
 Denoise = Callable[[Tensor, int], Tensor]
@@ -22,7 +23,7 @@ class DiffusionRecommender(Recommender):
 
     - `d` width of the item vectors; `item_std` their initial standard deviation. The papers do not give it and the
       released programs leave PyTorch's 1; 0.05 is our choice, since it decides how fast everything learns.
-    - `schedule`, `T`: the diffusion. `sampling_steps`: denoising steps at inference (None: all T).
+    - `schedule`, `T`: the diffusion. `sampling_steps`: denoising steps at inference, T at most (None: all T).
     - `transition`: "posterior", "renoise" or "ddim" (`GaussianDiffusion.reverse`).
     - `samples`: how many seeds are averaged into one score distribution (DiffuRecSys Algorithm 3).
     """
@@ -41,6 +42,10 @@ class DiffusionRecommender(Recommender):
     ) -> None:
         super().__init__(num_items, max_len)
         self.diffusion = GaussianDiffusion.of(schedule, T)
+        if transition not in get_args(Transition):
+            raise ModelError(f"transition must be one of {', '.join(get_args(Transition))}, got {transition!r}")
+        if samples < 1 or (sampling_steps is not None and sampling_steps < 1):
+            raise ModelError(f"samples and sampling_steps must be at least 1, got {samples} and {sampling_steps}")
         self.sampling_steps = T if sampling_steps is None else min(sampling_steps, T)
         self.transition = transition
         self.samples = samples
