@@ -113,5 +113,5 @@ def _heading(ax: Axes, column: int, text: str, small: str, row: float = -0.5) ->
 def _card(ax: Axes, column: int, row: float, book: Mapping[str, str], colour: str, hit: bool = False) -> None:
     face = colour + "26" if hit else "white"
     ax.add_patch(Rectangle((column + 0.02, -row - 0.95), 0.95, 0.82, facecolor=face, edgecolor=colour))
-    lines = textwrap.wrap(("✓ " if hit else "") + book["title"], 25)
-    ax.text(column + 0.05, -row - 0.54, "\n".join(lines[:3]), va="center", fontsize=6.4, linespacing=1.0)
+    lines = textwrap.wrap(("✓ " if hit else "") + book["title"], 27)
+    ax.text(column + 0.05, -row - 0.54, "\n".join(lines[:3]), va="center", fontsize=6.3, linespacing=1.0)
