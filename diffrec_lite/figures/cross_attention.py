@@ -16,7 +16,7 @@ def attention(weights: Tensor, titles: Sequence[str]) -> Figure:
     """One attention map `(L, L)`: row = the book that looks, column = the book looked at."""
     fig, ax = style.axes(size=(7.6, 4.2))
     fig.set_layout_engine(None)  # titles of any length keep the map where it is
-    fig.subplots_adjust(left=0.36, right=1.0, bottom=0.13, top=0.97)
+    fig.subplots_adjust(left=0.4, right=0.97, bottom=0.13, top=0.97)
     image = ax.imshow(weights.numpy(), vmin=0, vmax=1, cmap=style.SEQUENTIAL)
     places = range(len(titles))
     ax.set_xticks(places, [place + 1 for place in places])
@@ -72,7 +72,7 @@ def cost(lengths: Sequence[int], d: int) -> Figure:
     return fig
 
 
-def _short(title: str, most: int = 30) -> str:
+def _short(title: str, most: int = 28) -> str:
     """A title cut to `most` letters from its middle, so that the volume at its end stays."""
     return title if len(title) <= most else f"{title[: most - 13]}…{title[-12:]}"
 
