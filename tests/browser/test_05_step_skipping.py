@@ -28,5 +28,3 @@ def test_the_player_steps_and_changes_reader(lab, page):
     before = live.inner_text()
     player.get_by_label("Reader").select_option(value="1")
     expect(live).not_to_have_text(before)
-    player.get_by_label("Steps of panel 2").select_option(value="4")
-    expect(right).to_contain_text("t = 0, move 1 of 1")
