@@ -184,16 +184,29 @@ function render({ model, el }) {
   // Another source may not have the same numbers of steps: keep the place where it has one.
   function chosen(panel, i) {
     const source = Number(panel.source.value);
-    const before = model.get("state").panels[i];
+    const before = state.panels[i];
     const wanted = source === before.source ? Number(panel.steps.value) : before.steps;
     return { source, steps: Math.min(wanted, sources[source].steps.length - 1) };
   }
 
   let ticks = [], tick = 0, timer = null;
 
+  // The page has its own copy of the state: it must go on when the kernel, and with it the model's comm, is gone.
+  let state = model.get("state");
+
   function change(part) {
-    model.set("state", { ...model.get("state"), ...part });
-    model.save_changes();
+    state = { ...state, ...part };
+    update();
+    try {
+      model.set("state", state);
+      model.save_changes();
+    } catch {
+      // no kernel to tell
+    }
+  }
+
+  function follow() {
+    state = model.get("state");
     update();
   }
 
@@ -216,7 +229,6 @@ function render({ model, el }) {
   }
 
   function update() {
-    const state = model.get("state");
     reader.value = state.reader;
     seed.value = state.seed;
     const chains = state.panels.map((p) => sources[p.source].runs[state.reader][p.steps][state.seed]);
@@ -255,11 +267,11 @@ function render({ model, el }) {
     }
   });
 
-  model.on("change:state", update);
+  model.on("change:state", follow);
   update();
   return () => {
     clearInterval(timer);
-    model.off("change:state", update);
+    model.off("change:state", follow);
   };
 }
 

@@ -80,7 +80,7 @@ def test_reader_seed_and_steps_can_be_chosen(offline, data):
     page.get_by_label("To the end").click()
     page.get_by_label("Reader").select_option(value="1")
     page.get_by_label("Noise seed").select_option(value="1")
-    page.get_by_label("Steps of panel 2").select_option(value="2")
+    page.get_by_label("Steps of panel 2").select_option(index=2)
     text = page.locator(".drl-live").inner_text()
     assert data.items["title"][data.readers[1]["target"]] in text
     assert f"8 steps: rank {data.states(1, 8, 1)[-1]['rank']}" in text
