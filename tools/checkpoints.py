@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 MODELS = ("sasrec", "diffurec", "diffurecsys", "dcrec")
-KEPT = ("model.safetensors", "config.json", "run.json", "history.csv")
+KEPT = ("model.safetensors", "config.json", "items.csv", "run.json", "history.csv")
 CHECKPOINTS = Path(__file__).parents[1] / "data" / "checkpoints"
 
 
