@@ -12,7 +12,7 @@ from diffrec_lite.models import MODELS, ModelError
 from diffrec_lite.recipe import Recipe
 
 # "quick" finishes within two minutes on two CPU cores with the bookshop. Small and strongly regularised, since the
-# bookshop is small; few denoising steps, since accuracy is flat in their number (DCRec, and notebook 05).
+# bookshop is small; few denoising steps, since more do not help (notebook 05).
 # "paper" is what each paper prints. SASRec's are ours, and so is what no paper states ("lr_decay").
 # Two settings differ from the papers in kind and not in size. Positions: neighbours in a series are read in order, and
 # without positions the model cannot see that. The weight of ranking: as published it is 0.2 at most and 0.003 at the
