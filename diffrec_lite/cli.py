@@ -70,7 +70,7 @@ def train(
     out: Annotated[Path, typer.Option(help="The folder of the run.")],
     preset: Annotated[str, typer.Option(help="quick or paper.")] = "quick",
     epochs: Annotated[int | None, typer.Option(help="At most so many epochs (default: the preset's).")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights, order, noise and dropout.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights, order, noise and dropout.")] = 0,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")] = None,
@@ -133,7 +133,7 @@ def evaluate(
     filter_seen: FilterSeen = False,
     as_json: Json = False,
     dataset: Annotated[str | None, typer.Option(help="Default: the one it was trained on.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the sampler's noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the sampler's noise.")] = 0,
     batch_size: Annotated[int | None, typer.Option(help="Changes speed and memory, not the result.")] = None,
     device: Device = "auto",
 ) -> None:
@@ -165,7 +165,7 @@ def recommend(
     as_json: Json = False,
     steps: Steps = None,
     filter_seen: FilterSeen = False,
-    seed: Annotated[int, typer.Option(help="Seed of the sampler's noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the sampler's noise.")] = 0,
 ) -> None:
     """Recommend the next items for one history."""
     from diffrec_lite import models
