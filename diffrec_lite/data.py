@@ -21,6 +21,7 @@ from diffrec_lite import archives
 from diffrec_lite.batches import Batch, LengthBuckets, Split, pad
 from diffrec_lite.preparation import in_order, k_core, number_tokens
 from diffrec_lite.readers import LOG_ENDINGS, DataError, catalogue_beside, is_table, read_log, stem
+from diffrec_lite.shipped import shipped
 
 __all__ = ["Batch", "DataError", "LengthBuckets", "SequenceDataset", "Split", "load", "pad"]
 
@@ -190,7 +191,7 @@ def load(
 def _find(source: str, data_dir: str | Path | None) -> tuple[Path, str]:
     """The file behind a name or a path, and the data set's name."""
     if source == "bookshop":
-        return _bookshop_folder() / "bookshop.inter", source
+        return shipped("bookshop") / "bookshop.inter", source
     if source in archives.CATALOGUE:
         folders = [Path(data_dir)] if data_dir else []
         if not folders and os.environ.get("DIFFREC_DATA"):
@@ -220,12 +221,3 @@ def _find(source: str, data_dir: str | Path | None) -> tuple[Path, str]:
         return path, stem(path)
     known = ", ".join(["bookshop", *archives.CATALOGUE])
     raise DataError(f"{source}: no such file, and no data set of that name; choose {known}, or give a path")
-
-
-def _bookshop_folder() -> Path:
-    """The embedded bookshop: inside the package when installed, beside it in a checkout."""
-    package = Path(__file__).resolve().parent
-    for folder in (package / "_data" / "bookshop", package.parent / "data" / "bookshop"):
-        if (folder / "bookshop.inter").is_file():
-            return folder
-    raise DataError("the embedded bookshop is missing; run `python -m diffrec_lite.bookshop` or install again")

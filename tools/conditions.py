@@ -11,12 +11,12 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import short_run
 import torch
 
 from diffrec_lite import models
 from diffrec_lite.data import SequenceDataset, load
 from diffrec_lite.metrics import ranks
-from diffrec_lite.noise import BatchNoise
 
 RECORD = Path(__file__).parents[1] / "data" / "runs" / "conditions.csv"
 VARIANTS = {
@@ -33,19 +33,8 @@ BATCHES, BATCH_SIZE, LR = 400, 128, 3e-3
 def train(dataset: SequenceDataset, seed: int, **variant: bool) -> models.Recommender:
     """One model after BATCHES batches. The same seed gives the same batches and noise to every variant."""
     torch.manual_seed(seed)
-    model = models.build("dcrec", dataset.num_items, **SETTINGS, **LOSSES, **variant).train()
-    optimiser = torch.optim.Adam(model.parameters(), lr=LR)
-    noise, done, epoch = BatchNoise(seed), 0, 0
-    while done < BATCHES:
-        for batch in dataset.train.batches(BATCH_SIZE, model.max_len, seed=1000 * seed + epoch):
-            optimiser.zero_grad()
-            model.loss(batch, noise)["loss"].backward()
-            optimiser.step()
-            done += 1
-            if done == BATCHES:
-                break
-        epoch += 1
-    return model.eval()
+    model = models.build("dcrec", dataset.num_items, **SETTINGS, **LOSSES, **variant)
+    return short_run.train(model, dataset, seed, BATCHES, BATCH_SIZE, LR)
 
 
 @torch.inference_mode()

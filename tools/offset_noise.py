@@ -10,12 +10,12 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import short_run
 import torch
 
 from diffrec_lite import models
 from diffrec_lite.data import SequenceDataset, load
 from diffrec_lite.evaluation import evaluate
-from diffrec_lite.noise import BatchNoise
 
 RECORD = Path(__file__).parents[1] / "data" / "runs" / "offset_noise.csv"
 ARMS = {
@@ -34,19 +34,8 @@ BATCHES, BATCH_SIZE, LR = 400, 128, 5e-3
 def train(dataset: SequenceDataset, seed: int, **arm: float) -> models.Recommender:
     """One DiffuRec with positions after BATCHES batches."""
     torch.manual_seed(seed)
-    model = models.build("diffurec", dataset.num_items, positions=True, **SETTINGS, **arm).train()
-    optimiser = torch.optim.Adam(model.parameters(), lr=LR)
-    noise, done, epoch = BatchNoise(seed), 0, 0
-    while done < BATCHES:
-        for batch in dataset.train.batches(BATCH_SIZE, model.max_len, seed=1000 * seed + epoch):
-            optimiser.zero_grad()
-            model.loss(batch, noise)["loss"].backward()
-            optimiser.step()
-            done += 1
-            if done == BATCHES:
-                break
-        epoch += 1
-    return model.eval()
+    model = models.build("diffurec", dataset.num_items, positions=True, **SETTINGS, **arm)
+    return short_run.train(model, dataset, seed, BATCHES, BATCH_SIZE, LR)
 
 
 def main() -> None:

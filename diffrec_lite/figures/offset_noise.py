@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,12 +78,3 @@ def state(data: Mapping[str, Any]) -> Figure:
     right.set(xlabel="rank of the true book", ylabel="readers", xscale="log")
     right.set_title("filled: model, dashed: x_t alone", fontsize=8.5)
     return fig
-
-
-def table(name: str) -> pd.DataFrame:
-    """A table that ships with the course, by its path under `data` (installed: under the package's `_data`)."""
-    package = Path(__file__).parents[1]
-    for folder in (package.parent / "data", package / "_data"):
-        if (folder / name).is_file():
-            return pd.read_csv(folder / name)
-    raise FileNotFoundError(f"data/{name} is not shipped with this copy of the course")

@@ -14,6 +14,7 @@ from diffrec_lite.models.baselines import CountModel, Markov, Popularity, SASRec
 from diffrec_lite.models.dcrec import DCRec
 from diffrec_lite.models.denoiser import DiffusionRecommender
 from diffrec_lite.models.diffurec import DiffuRec, DiffuRecSys
+from diffrec_lite.shipped import shipped
 
 MODELS: dict[str, type[Recommender]] = {
     model.__name__.lower(): model for model in (Popularity, Markov, SASRec, DiffuRec, DiffuRecSys, DCRec)
@@ -66,8 +67,7 @@ def load(folder: str | Path) -> Recommender:
 
 def load_checkpoint(name: str) -> Recommender:
     """A small model trained on the bookshop, shipped with the package: sasrec, diffurec, diffurecsys or dcrec."""
-    here = Path(__file__).parents[1]
-    for folder in (here.parent / "data" / "checkpoints", here / "_data" / "checkpoints"):
-        if (folder / name).is_dir():
-            return load(folder / name)
-    raise ModelError(f"no checkpoint {name!r} is shipped; train one with `diffrec-lite train {name}`")
+    try:
+        return load(shipped(f"checkpoints/{name}"))
+    except FileNotFoundError:
+        raise ModelError(f"no checkpoint {name!r} is shipped; train one with `diffrec-lite train {name}`") from None
