@@ -33,8 +33,8 @@ def list_data() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from diffrec_lite.archives import CATALOGUE
-    from diffrec_lite.data import DataError, _find
+    from diffrec_lite.data.archives import CATALOGUE
+    from diffrec_lite.data.dataset import DataError, _find
 
     table = Table("name", "data set", "readers", "items", "interactions", "where it is")
     table.add_row("bookshop", "simulated; comes with diffrec-lite", "", "", "", "here")
@@ -56,8 +56,8 @@ def prepare_data(
     out: Annotated[Path | None, typer.Option(help="Where to write (default: the cache).")] = None,
 ) -> None:
     """Turn an official archive into a data set that `train` reads."""
-    from diffrec_lite import archives
-    from diffrec_lite.presets import one_of
+    from diffrec_lite.data import archives
+    from diffrec_lite.training.presets import one_of
 
     name = one_of("data set", name, archives.CATALOGUE)
     print(archives.prepare(name, source, out))
@@ -78,7 +78,7 @@ def train(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that OUT holds.")] = False,
 ) -> None:
     """Train a model and leave it in OUT, with its curve (history.csv) and its record (run.json)."""
-    from diffrec_lite import presets
+    from diffrec_lite.training import presets
 
     of_model, of_training = presets.settings(model, preset, changes)
     if epochs is not None:
@@ -87,9 +87,9 @@ def train(
 
     from diffrec_lite import models
     from diffrec_lite.evaluation import evaluate_both
-    from diffrec_lite.recipe import Recipe
-    from diffrec_lite.runs import Run, describe
-    from diffrec_lite.training import fit
+    from diffrec_lite.training.loop import fit
+    from diffrec_lite.training.recipe import Recipe
+    from diffrec_lite.training.run import Run, describe
 
     if "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ:
         message = "accelerate launch has started one process; on CPUs it needs --multi_gpu to start several"
@@ -139,8 +139,8 @@ def evaluate(
 ) -> None:
     """Rank the whole catalogue for every reader and print HR, NDCG and MRR with 95 % intervals."""
     from diffrec_lite import evaluation, models
-    from diffrec_lite.runs import RunError, fingerprint
-    from diffrec_lite.training import make_accelerator
+    from diffrec_lite.training.loop import make_accelerator
+    from diffrec_lite.training.run import RunError, fingerprint
 
     recommender = models.load(folder)
     data = _load(dataset or _record(folder).dataset["source"])
@@ -169,7 +169,7 @@ def recommend(
 ) -> None:
     """Recommend the next items for one history."""
     from diffrec_lite import models
-    from diffrec_lite.runs import read_items
+    from diffrec_lite.training.run import read_items
 
     recommender = models.load(folder)
     ids, tokens, titles = read_items(folder)
@@ -231,8 +231,8 @@ def _is_users(problem: Exception) -> bool:
 def _load(name: str) -> Any:
     import difflib
 
-    from diffrec_lite.archives import CATALOGUE
     from diffrec_lite.data import load
+    from diffrec_lite.data.archives import CATALOGUE
 
     near = difflib.get_close_matches(name, ["bookshop", *CATALOGUE], n=1, cutoff=0.7)
     if near and near[0] != name and not Path(name).exists():
@@ -241,7 +241,7 @@ def _load(name: str) -> Any:
 
 
 def _record(folder: Path) -> Any:
-    from diffrec_lite.runs import Run
+    from diffrec_lite.training.run import Run
 
     return Run.load(folder)
 

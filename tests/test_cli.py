@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 import torch
 
-from diffrec_lite import cli, models, presets
+from diffrec_lite import cli, models
 from diffrec_lite.models import ModelError
-from diffrec_lite.recipe import Recipe
+from diffrec_lite.training import presets
+from diffrec_lite.training.recipe import Recipe
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -225,7 +226,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("diffrec_lite.training.fit", stop)
+    monkeypatch.setattr("diffrec_lite.training.loop.fit", stop)
     code, _, err = run("train", "sasrec", "--dataset", "bookshop", "--out", tmp_path / "a")
     assert code == 130 and "--resume" in err
 

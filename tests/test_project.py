@@ -16,20 +16,18 @@ PACKAGE = ROOT / "diffrec_lite"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 # conda-forge names some packages differently. matplotlib-base is matplotlib without a window toolkit.
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib", "huggingface_hub": "huggingface-hub"}
-# Which parts of the package a part may import; "core" is everything that is not listed.
-LAYERS = {
-    "core": {"core"},
-    "models": {"core", "models"},
-    "training": {"core", "models", "training"},
-    "cli": {"core", "models", "training", "cli"},
-    "checks": {"core", "models", "checks"},
-    "figures": {"core", "models", "training", "figures"},
-    "explorers": {"core", "models", "training", "figures", "explorers"},
+# What stands at the top of the package, and what each may import. "core" is every single file at the top.
+ENTRIES = {"diffusion", "layers", "noise", "metrics", "evaluation", "data", "models", "training", "lessons", "widgets"}
+FLOORS = {
+    "core": {"core", "data"},
+    "data": {"data"},
+    "models": {"core", "data", "models"},
+    "training": {"core", "data", "models", "training"},
+    "widgets": {"core", "data", "models", "widgets"},
+    "lessons": {"core", "data", "models", "training", "widgets", "lessons"},
+    "cli": {"core", "data", "models", "training", "cli"},
 }
-MEMBERS = {
-    "training": {"training", "evaluation", "recipe", "presets", "checkpoint", "runs"},
-    "cli": {"cli", "__main__"},
-}
+LONGEST = 310  # lines of a module
 
 
 def requirements(lines):
@@ -61,19 +59,17 @@ def test_environment_yml_installs_this_project_from_one_channel():
 
 def test_importing_the_package_and_its_core_loads_no_plots_and_no_widgets():
     code = (
-        "import sys, diffrec_lite, diffrec_lite.data, diffrec_lite.models, diffrec_lite.training, diffrec_lite.cli\n"
+        "import sys, diffrec_lite.data, diffrec_lite.models, diffrec_lite.training.loop, diffrec_lite.cli\n"
         "print(sorted({'matplotlib', 'ipywidgets', 'anywidget', 'IPython'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 
 
-def layer(module):
-    """The layer of a dotted name below diffrec_lite, such as "models.dcrec"."""
+def floor(module):
+    """The floor of a dotted name below diffrec_lite, such as "models.dcrec"."""
     first = module.split(".")[0]
-    if first in LAYERS:
-        return first
-    return next((name for name, members in MEMBERS.items() if first in members), "core")
+    return "cli" if first == "__main__" else first if first in FLOORS else "core"
 
 
 def imported(path):
@@ -94,9 +90,35 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 @pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
 def test_imports_go_one_way(path):
-    own = layer(".".join(path.relative_to(PACKAGE).with_suffix("").parts))
-    wrong = {name for name in imported(path) if layer(name) not in LAYERS[own] and not name.startswith("__")}
+    own = floor(".".join(path.relative_to(PACKAGE).with_suffix("").parts))
+    wrong = {name for name in imported(path) if floor(name) not in FLOORS[own] and not name.startswith("__")}
     assert not wrong, f"{own} must not import {wrong}"
+
+
+def test_a_lesson_imports_its_own_folder_and_no_other_lesson():
+    for path in (PACKAGE / "lessons").glob("*/*.py"):
+        others = {
+            n for n in imported(path) if n.startswith("lessons.") and n.split(".")[1] not in (path.parent.name, "check")
+        }
+        assert not others, f"{path.name} of {path.parent.name} imports {others}"
+
+
+def test_a_newcomer_finds_ten_things_to_read_and_the_command_line():
+    found = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or any(path.glob("*.py"))}
+    assert found == ENTRIES | {"cli", "__init__", "__main__"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
+def test_a_module_can_be_read_in_one_sitting(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+def test_every_lesson_is_named_like_its_notebook_and_has_the_same_three_parts():
+    lessons = {path.name for path in (PACKAGE / "lessons").iterdir() if path.is_dir() and any(path.glob("*.py"))}
+    assert lessons == {path.stem.split("_", 1)[1] for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")}
+    for lesson in lessons:
+        parts = {path.stem for path in (PACKAGE / "lessons" / lesson).glob("*.py")}
+        assert parts == {"__init__", "figures", "explorer", "checks"}
 
 
 def test_the_data_that_the_package_looks_for_travel_in_the_wheel():

@@ -9,12 +9,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+from diffrec_lite.data.shipped import shipped
 from diffrec_lite.models.base import ModelError, Recommender, read_config
 from diffrec_lite.models.baselines import CountModel, Markov, Popularity, SASRec
 from diffrec_lite.models.dcrec import DCRec
 from diffrec_lite.models.denoiser import DiffusionRecommender
 from diffrec_lite.models.diffurec import DiffuRec, DiffuRecSys
-from diffrec_lite.shipped import shipped
 
 MODELS: dict[str, type[Recommender]] = {
     model.__name__.lower(): model for model in (Popularity, Markov, SASRec, DiffuRec, DiffuRecSys, DCRec)

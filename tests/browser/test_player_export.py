@@ -6,10 +6,10 @@ import torch
 
 from diffrec_lite import models
 from diffrec_lite.data import load
-from diffrec_lite.explorers.base import explorer, slider
-from diffrec_lite.explorers.export import VIEW, export
-from diffrec_lite.explorers.player import player, trajectory_data
-from diffrec_lite.figures import style
+from diffrec_lite.widgets import style
+from diffrec_lite.widgets.explorer import explorer, slider
+from diffrec_lite.widgets.export import VIEW, export
+from diffrec_lite.widgets.player import player, trajectory_data
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,169 @@
+"""Explorer of notebook 04: what the conditional layer norms of a trained DCRec do at each step, book by book.
+
+`fields` computes everything once, for every step, reader and layer; the widget only picks from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from diffrec_lite.layers import CondLN
+from diffrec_lite.lessons.cond_layer_norm import figures
+from diffrec_lite.models import DCRec
+from diffrec_lite.widgets.explorer import Explorer, choice, explorer, slider
+
+SHOWN = 8  # books of a history in the picture
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Gain (1 + scale) and shift of one CondLN, `(T, L, d)` each: entry [t - 1, p] belongs to step t, position p.
+
+    `books (L,)` are the items that set them (the condition); the stream holds the item after each, and the target last.
+    """
+
+    books: list[int]
+    gain: Tensor
+    shift: Tensor
+
+    def at(self, t: int) -> tuple[Tensor, Tensor]:
+        """Gain and shift `(L, d)` at step t = 1 … T."""
+        if not 1 <= t <= len(self.gain):
+            raise ValueError(f"the step must lie in 1 … {len(self.gain)}, got {t}")
+        return self.gain[t - 1], self.shift[t - 1]
+
+    def strength(self) -> Tensor:
+        """How far each position is from a plain layer norm, `(T, L)`: the rms of scale and shift over features."""
+        return ((self.gain - 1).square() + self.shift.square()).mean(-1).sqrt()
+
+
+def cond_layers(model: DCRec) -> dict[str, CondLN]:
+    """The conditional layer norms of a DCRec by name, in the order of the forward pass. ValueError if it has none."""
+    layers = {f"block {i}": block.norm1 for i, block in enumerate(model.blocks, start=1)}
+    layers["final"] = model.norm
+    layers = {name: layer for name, layer in layers.items() if isinstance(layer, CondLN)}
+    if not layers:
+        raise ValueError("this model has no CondLN (cond_ln=False), so there are no fields to show")
+    return layers
+
+
+@torch.inference_mode()
+def fields(model: DCRec, books: Sequence[int], layer: str = "block 1") -> Fields:
+    """The fields of one layer for a history of items, oldest first, at every step 1 … T. Draws nothing at random."""
+    layers = cond_layers(model)
+    if layer not in layers:
+        raise ValueError(f"no layer {layer!r}; choose one of {', '.join(layers)}")
+    model.eval()
+    books = [int(book) for book in books][-model.max_len :]
+    H0 = model.embed(torch.tensor([books]))
+    t = torch.arange(1, model.diffusion.T + 1)
+    condition = model.condition(t, H0.expand(len(t), -1, -1))
+    shift, scale = layers[layer].fields(condition)
+    return Fields(books, 1 + scale, shift)
+
+
+def shares(values: Tensor) -> dict[str, float]:
+    """Where the variance of a field `(T, L, d)` comes from: the step, the book, or only both together. Sums to 1.
+
+    Two-way analysis of variance, summed over the features; each feature's own mean is left out.
+    """
+    values = values.double()
+    mean = values.mean((0, 1))
+    step = (values.mean(1) - mean).square().mean(0).sum()
+    book = (values.mean(0) - mean).square().mean(0).sum()
+    total = (values - mean).square().mean((0, 1)).sum()
+    if total == 0:
+        return {"step": 0.0, "book": 0.0, "both": 0.0}
+    return {"step": float(step / total), "book": float(book / total), "both": float((total - step - book) / total)}
+
+
+CHANNELS = ("the step", "the book beside", "cross-attention", "delta H_0")
+
+
+@contextmanager
+def silenced(model: DCRec, channel: str) -> Iterator[DCRec]:
+    """`model` with one of its channels cut for as long as the context lasts; nothing is trained again.
+
+    - "the step": d_t is that of T / 2 at every step.
+    - "the book beside": CondLN is told the mean book of the catalogue at every position.
+    - "cross-attention": every cross-attention adds nothing.
+    - "delta H_0": the reverse process starts from pure noise.
+
+    Raises ValueError for another channel.
+    """
+    if channel not in CHANNELS:
+        raise ValueError(f"no channel {channel!r}; choose one of {', '.join(CHANNELS)}")
+    condition, delta, hooks = model.condition, model.delta, []
+    if channel == "the step":
+        model.condition = lambda t, H0: condition(torch.full_like(t, model.diffusion.T // 2), H0)
+    elif channel == "the book beside":
+        mean_book = model.item_vectors()[1:].mean(0)
+        model.condition = lambda t, H0: condition(t, mean_book.expand_as(H0))
+    elif channel == "cross-attention":
+        hooks = [
+            block.cross_attention.register_forward_hook(lambda layer, arguments, output: torch.zeros_like(output))
+            for block in model.blocks
+        ]
+    else:
+        model.delta = 0.0
+    try:
+        yield model
+    finally:
+        model.__dict__.pop("condition", None)
+        model.delta = delta
+        for hook in hooks:
+            hook.remove()
+
+
+def fields_explorer(model: DCRec, readers: Mapping[str, Sequence[int]], titles: Sequence[str]) -> Explorer:
+    """Pick a reader, a layer and a step; see the gain and shift that each book of the history sets.
+
+    `readers` maps a label to a history, oldest first; the last eight books are shown. `titles[i]` names item i.
+    """
+    names = list(cond_layers(model))
+    names = [names[0], names[-1]]
+    T = model.diffusion.T
+    steps = sorted({max(1, round(T * share)) for share in (0, 0.25, 0.5, 0.75, 1)})
+    made = {(reader, layer): fields(model, books, layer) for reader, books in readers.items() for layer in names}
+    reach = {layer: _reach([made[reader, layer] for reader in readers]) for layer in names}
+
+    def draw(reader: str, layer: str, step: int) -> Figure:
+        gain, shift = made[reader, layer].at(step)
+        shown = [titles[book] for book in made[reader, layer].books[-SHOWN:]]
+        return figures.field_maps(gain[-SHOWN:], shift[-SHOWN:], shown, reach[layer])
+
+    def readout(reader: str, layer: str, step: int) -> str:
+        return describe(made[reader, layer], step, titles)
+
+    return explorer(
+        draw,
+        readout,
+        title="Scale and shift of a trained DCRec",
+        alt="Two heat maps, gain and shift: a row for each book of the history, a column for each feature.",
+        reader=choice("Reader", readers),
+        layer=choice("Layer", names),
+        step=slider("Step t", steps, start=steps[len(steps) // 2]),
+    )
+
+
+def describe(shown: Fields, step: int, titles: Sequence[str]) -> str:
+    """One state of the explorer in words: the book that changes its position most, and the one that does so least."""
+    strength = shown.strength()[step - 1, -SHOWN:]
+    books = shown.books[-SHOWN:]
+    most, least = int(strength.argmax()), int(strength.argmin())
+    return (
+        f"Step {step}. Strongest: {titles[books[most]]} ({strength[most]:.2f}); "
+        f"weakest: {titles[books[least]]} ({strength[least]:.2f})."
+    )
+
+
+def _reach(several: Sequence[Fields]) -> float:
+    """One end of the colour scale for all pictures of a layer: 98 of 100 numbers lie within it."""
+    away = torch.cat([torch.cat([(one.gain - 1).flatten(), one.shift.flatten()]) for one in several]).abs()
+    return max(float(away[:: max(1, len(away) // 100_000)].quantile(0.98)), 0.05)

@@ -1,0 +1,85 @@
+"""The figures of notebook 01: schedules, variance along the chain, the dissolving cloud, and rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from diffrec_lite.diffusion import GaussianDiffusion
+from diffrec_lite.widgets import style
+
+
+def schedules(diffusions: Mapping[str, GaussianDiffusion]) -> Figure:
+    """Left: abar_t, the share of the variance that is signal. Right: the signal-to-noise ratio, on a log scale."""
+    fig, (left, right) = style.axes(1, 2, size="pair")
+    for i, (name, diffusion) in enumerate(diffusions.items()):
+        t = np.arange(diffusion.T + 1)
+        options = {"color": style.CYCLE[i], "marker": style.MARKERS[i], "markevery": 4, "label": name}
+        left.plot(t, diffusion.abar, **options)
+        right.plot(t[1:], diffusion.snr(torch.arange(1, diffusion.T + 1)), **options)
+    right.axhline(1, color=style.NEUTRAL, linestyle="--", linewidth=1)
+    right.text(0.5, 0.35, "as much noise as signal", fontsize=8, color=style.INK)
+    left.set(xlabel="step t", ylabel="abar_t", ylim=(-0.03, 1.03))
+    right.set(xlabel="step t", ylabel="signal-to-noise ratio", yscale="log")
+    left.legend(fontsize=8, frameon=False)
+    return fig
+
+
+def variances(curves: Mapping[str, Sequence[float]]) -> Figure:
+    """The variance of x_t at every step t = 0 … T, one curve for each way of noising."""
+    fig, ax = style.axes(size="wide")
+    for i, (name, values) in enumerate(curves.items()):
+        ax.plot(range(len(values)), values, color=style.CYCLE[i], marker=style.MARKERS[i], markevery=4, label=name)
+    ax.set(xlabel="step t", ylabel="variance of x_t", ylim=(0, None))
+    ax.legend(frameon=False)
+    return fig
+
+
+def recovered(curves: Mapping[str, Tensor], ylabel: str = "share of books recovered") -> Figure:
+    """At every step, the share of noised books that still round to themselves: one curve `(T + 1,)` a name."""
+    fig, ax = style.axes(size="wide")
+    for i, (name, share) in enumerate(curves.items()):
+        ax.plot(range(len(share)), share, color=style.CYCLE[i], marker=style.MARKERS[i], markevery=4, label=name)
+    ax.set(xlabel="step t", ylabel=ylabel, ylim=(-0.03, 1.03))
+    ax.legend(fontsize=8, frameon=False)
+    return fig
+
+
+def dissolve(
+    data: Mapping[str, Any], schedule: int = 0, book: int = 0, steps: Sequence[int] = (0, 4, 10, 32)
+) -> Figure:
+    """The explorer's picture at four steps, side by side: the cloud, one book followed, and what it rounds to."""
+    fig, panels = style.axes(1, len(steps), size=(7.6, 2.45), sharex=True, sharey=True)
+    for ax, t in zip(panels, steps, strict=True):
+        _cloud(ax, data, schedule, book, t)
+    panels[0].set_ylabel("second axis")
+    return fig
+
+
+def state(data: Mapping[str, Any], schedule: int = 0, book: int = 0, t: int = 0) -> Figure:
+    """One state of the explorer as a still picture: for a page where nothing can be clicked."""
+    fig, ax = style.axes(size="square")
+    _cloud(ax, data, schedule, book, t)
+    ax.set_ylabel("second axis")
+    return fig
+
+
+def _cloud(ax, data: Mapping[str, Any], schedule: int, book: int, t: int) -> None:
+    chosen = data["schedules"][schedule]
+    clean, noise, abar = np.array(data["clean"]), np.array(data["noise"]), chosen["abar"][t]
+    item, found = data["items"][book], chosen["nearest"][t][book][0]
+    xt = np.sqrt(abar) * clean + np.sqrt(1 - abar) * noise
+    reach = 1.05 * max(3.0, np.abs(clean).max())
+    ax.scatter(*clean[1:].T, s=3, color="#CFCFCF")
+    ax.scatter(*xt[1:].T, s=7, color=style.NOISE, alpha=0.6, linewidths=0)
+    ax.plot(*np.stack([xt[item], clean[found]]).T, "--", color=style.PREDICTION, linewidth=1.2)
+    ax.scatter(*clean[found], s=34, marker="s", color=style.PREDICTION)
+    ax.scatter(*clean[item], s=60, facecolors="none", edgecolors=style.TARGET, linewidths=1.4)
+    ax.scatter(*xt[item], s=34, color=style.TARGET, edgecolors="white", linewidths=0.7)
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="first axis", aspect="equal")
+    ax.set_title(f"t = {t}, rank {chosen['rank'][t][book]}", fontsize=9)

@@ -1,0 +1,1 @@
+"""Training: the recipe, the loop, the checkpoint, and the record of a run."""

@@ -1,0 +1,1 @@
+"""What every explorer of the course is made of: the base, the player, the one plot style, and the export."""

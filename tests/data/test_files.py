@@ -1,0 +1,181 @@
+"""Files of interactions: what is read, and what is said when it cannot be."""
+
+import gzip
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diffrec_lite.data.files import DataError, read_items, read_log
+
+HEADER = "user_id:token\titem_id:token\ttimestamp:float\n"
+# Any token that one line of a tab-separated file can hold.
+CHARACTERS = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"])
+TOKENS = st.text(CHARACTERS, min_size=1, max_size=8).filter(lambda token: token.strip() == token)
+ROWS = st.lists(st.tuples(TOKENS, TOKENS, st.integers(-(2**53), 2**53)), min_size=1, max_size=20)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content, name="toy.inter"):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+def rows(path, **options):
+    return [tuple(row) for row in read_log(path, **options).astype({"user": str, "item": str}).to_numpy().tolist()]
+
+
+# ------------------------------------------------------------ what is read
+
+
+@given(ROWS)
+@settings(deadline=None, max_examples=30)
+def test_every_format_gives_back_what_was_written(tmp_path_factory, table):
+    folder = tmp_path_factory.mktemp("logs")
+    text = HEADER + "".join(f"{u}\t{i}\t{t}\n" for u, i, t in table)
+    (folder / "a.inter").write_bytes(text.encode())
+    (folder / "a.inter.gz").write_bytes(gzip.compress(text.encode()))
+    frame = pd.DataFrame(table, columns=["user_id", "item_id", "timestamp"])
+    frame.to_csv(folder / "a.csv", index=False, encoding="utf-8")
+    frame.to_parquet(folder / "a.parquet")
+    for name in ("a.inter", "a.inter.gz", "a.csv", "a.parquet"):
+        assert rows(folder / name) == table, name
+
+
+def test_tokens_are_not_interpreted(write):
+    assert rows(write(HEADER + '007\tNA\t1\n7\tnull\t2\n1e3\t"quoted\t3\n')) == [
+        ("007", "NA", 1),
+        ("7", "null", 2),
+        ("1e3", '"quoted', 3),
+    ]
+
+
+def test_other_columns_orders_line_ends_and_marks(write):
+    text = "\ufefftimestamp:float\trating:float\titem_id:token\tuser_id:token\r\n1.5\t\tb\ta\r\n\r\n2\t5\tc\ta\r\n\r\n"
+    assert rows(write(text)) == [("a", "b", 1.5), ("a", "c", 2.0)]
+
+
+def test_names_of_columns(write):
+    path = write("who,what,when\n1,2,3\n", "log.csv")
+    assert rows(path, columns={"user": "who", "item": "what", "timestamp": "when"}) == [("1", "2", 3)]
+    assert rows(write("user,item,time\n1,2,3\n", "log.csv")) == [("1", "2", 3)]
+    with pytest.raises(DataError, match="'users' is none of user, item, timestamp"):
+        read_log(path, {"users": "who"})
+
+
+def test_quoted_csv(write):
+    assert rows(write('user,item,timestamp\n"a,b","say ""hi""",3\n', "log.csv")) == [("a,b", 'say "hi"', 3)]
+
+
+def test_parquet_types(tmp_path):
+    path = tmp_path / "log.parquet"
+    times = pd.to_datetime(["1970-01-01 00:01", "2020-01-01 00:00"])
+    pd.DataFrame({"user": [1.0, 2.0], "item": [3, 4], "time": times}).to_parquet(path)
+    assert rows(path) == [("1", "3", 60), ("2", "4", 1577836800)]
+    pd.DataFrame({"user": [1.0, 2.5], "item": [3, 4], "time": [1, 2]}).to_parquet(path)
+    with pytest.raises(DataError, match=r"log.parquet, row 1: user 2.5 is not a whole number"):
+        read_log(path)
+    pd.DataFrame({"user": [1, 2], "item": ["a", None], "time": [1, 2]}).to_parquet(path)
+    with pytest.raises(DataError, match=r"log.parquet, row 1: item is missing"):
+        read_log(path)
+    path.write_bytes(b"PAR1 no")
+    with pytest.raises(DataError, match=r"log.parquet: not a readable parquet file"):
+        read_log(path)
+
+
+def test_whole_timestamps_stay_exact(write):
+    log = read_log(write(HEADER + f"a\tb\t{2**62 + 1}\n"))
+    assert log.timestamp.tolist() == [2**62 + 1]
+    assert read_log(write(HEADER + f"a\tb\t{2**63 + 5}\n")).timestamp.tolist() == [2.0**63]
+    assert read_log(write(HEADER + "a\tb\t1" + 30 * "0" + "\n")).timestamp.tolist() == [1e30]
+
+
+# ------------------------------------------------------------ what is wrong
+
+BAD = {
+    "a\tb\t1\na\tc\tabc\n": r"toy.inter:3: timestamp 'abc' is not a number; write seconds",
+    "a\tb\tnan\n": r"toy.inter:2: timestamp 'nan' is not a number",
+    "a\tb\tinf\n": r"toy.inter:2: timestamp 'inf' is not a number",
+    "a\tb\t1\n\na\t\t2\n": r"toy.inter:4: item_id is missing; complete the line",
+    "\tb\t1\n\tc\t2\n": r"toy.inter:2: user_id is missing \(and 1 more\)",
+    "a\tb\t1\na\tc\n": r"toy.inter:3: timestamp is missing",
+    "a\tb\t1\na\tc\t2\t9\n": r"toy.inter:3: 4 fields where the header has 3; part the fields by tabs",
+    "a\tb\t1\t9\n": r"toy.inter:2: more fields than the header has; part the fields by tabs",
+    "a\tb\t1\t9\na\tb\t1\n": r"toy.inter:2: more fields than the header has",
+    "": r"toy.inter: no interactions, only a header",
+    "\n\n": r"toy.inter: no interactions, only a header",
+    "a\tb\t1\na\tc\t2\n".replace("\t", ","): r"toy.inter:2: item_id is missing",
+}
+
+
+@pytest.mark.parametrize("body", BAD, ids=range(len(BAD)))
+def test_bad_lines_are_named(write, body):
+    with pytest.raises(DataError, match=BAD[body]):
+        read_log(write(HEADER + body))
+
+
+def test_bad_files_are_named(write, tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        read_log(tmp_path / "none.inter")
+    with pytest.raises(DataError, match=r"toy.inter: the file is empty"):
+        read_log(write(""))
+    with pytest.raises(DataError, match=r"toy.inter:1: column 'user_id' occurs twice"):
+        read_log(write("user_id:token\tuser_id:float\titem_id:token\ttimestamp:float\na\t1\tb\t2\n"))
+    with pytest.raises(DataError, match=r"no column user_id or user; found '0', '1', '2'. The first line must name"):
+        read_log(write("0\t1\t2\n0\t2\t3\n"))
+    with pytest.raises(DataError, match="no column when"):
+        read_log(write("user,item,time\n1,2,3\n", "log.csv"), {"timestamp": "when"})
+    with pytest.raises(DataError, match=r"toy.inter:3: the text is not UTF-8"):
+        read_log(write((HEADER + "a\tb\t1\na\té\t2\n").encode("latin-1")))
+    with pytest.raises(DataError, match="cannot be read"):
+        read_log(tmp_path)
+
+
+def test_bad_gzip(write):
+    whole = gzip.compress((HEADER + "a\tb\t1\n" * 500).encode())
+    flipped = whole[:40] + b"\0" * 8 + whole[48:]
+    for content in (whole[:-20], whole[:9], flipped, b"not gzip at all"):
+        with pytest.raises(DataError, match=r"toy.inter.gz: damaged gzip file .*fetch it again"):
+            read_log(write(content, "toy.inter.gz"))
+
+
+@given(st.binary(max_size=200))
+@settings(deadline=None, max_examples=100)
+def test_garbage_is_one_clear_error(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("garbage")
+    for name in ("g.inter", "g.csv", "g.inter.gz", "g.parquet"):
+        for data in (content, HEADER.encode() + content):
+            (folder / name).write_bytes(data)
+            try:
+                log = read_log(folder / name)
+            except DataError as problem:
+                assert "g." in str(problem)
+            else:
+                assert len(log) and log.notna().all(axis=None)
+
+
+# ------------------------------------------------------------ catalogues
+
+
+def test_items(write):
+    text = 'item_id:token\ttitle:token_seq\tvolume:float\n2\tA "B" C\t1\n10\t\t\n'
+    items = read_items(write(text, "toy.item"))
+    assert items.index.tolist() == ["2", "10"]
+    assert items.title.tolist() == ['A "B" C', ""]
+    assert items.volume[0:1].tolist() == [1.0] and pd.isna(items.volume.iloc[1])
+
+
+def test_bad_items(write):
+    with pytest.raises(DataError, match=r"toy.item: no column item_id; found 'title'"):
+        read_items(write("title:token_seq\nA\n", "toy.item"))
+    with pytest.raises(DataError, match=r"toy.item:3: item '2' is described twice"):
+        read_items(write("item_id:token\ttitle:token_seq\n2\tA\n2\tB\n", "toy.item"))
+    with pytest.raises(DataError, match=r"toy.item:3: volume 'x' is not a number"):
+        read_items(write("item_id:token\tvolume:float\n1\t3\n2\tx\n", "toy.item"))
+    with pytest.raises(DataError, match=r"toy.item:2: item_id is missing"):
+        read_items(write("item_id:token\tvolume:float\n\t3\n", "toy.item"))

@@ -1,0 +1,115 @@
+"""The pure functions behind the explorer and the figures of notebook 04."""
+
+import pytest
+import torch
+from torch import nn
+
+from diffrec_lite import models
+from diffrec_lite.layers import CondLN
+from diffrec_lite.lessons import cond_layer_norm as lesson
+
+T, D, ITEMS = 6, 8, 12
+TITLES = ["", *(f"Book {i}" for i in range(1, ITEMS + 1))]
+
+
+@pytest.fixture
+def model() -> models.DCRec:
+    """A small DCRec whose condition says something: the modulation of a new one is zero."""
+    torch.manual_seed(0)
+    model = models.build("dcrec", ITEMS, d=D, blocks=2, heads=2, T=T, schedule="linear", max_len=10)
+    for layer in model.modules():
+        if isinstance(layer, CondLN):
+            nn.init.normal_(layer.modulation[-1].weight, std=0.2)
+    return model.eval()
+
+
+def test_fields_are_those_of_the_forward_pass(model):
+    """What the explorer shows is what the layer does inside `denoise`, at a step and a position."""
+    books, t = [3, 7, 5], 4
+    seen = {}
+    model.blocks[1].norm1.register_forward_hook(lambda layer, args, out: seen.update(x=args[0], out=out))
+    with torch.inference_mode():
+        H0 = model.embed(torch.tensor([books]))
+        model.denoise(torch.randn_like(H0), torch.tensor([t]), H0, torch.ones(1, 3, dtype=torch.bool))
+    gain, shift = lesson.explorer.fields(model, books, "block 2").at(t)
+    expected = nn.functional.layer_norm(seen["x"], (D,))[0] * gain + shift
+    assert torch.allclose(seen["out"][0], expected, atol=1e-6)
+
+
+def test_a_new_model_has_plain_fields():
+    fresh = models.build("dcrec", ITEMS, d=D, blocks=1, heads=2, T=T)
+    shown = lesson.explorer.fields(fresh, [1, 2], "final")
+    assert shown.gain.shape == (T, 2, D)
+    assert bool((shown.gain == 1).all()) and bool((shown.shift == 0).all())
+    assert float(shown.strength().abs().max()) == 0
+    assert lesson.explorer.shares(shown.gain) == {"step": 0.0, "book": 0.0, "both": 0.0}
+
+
+def test_fields_name_a_wrong_layer_or_step(model):
+    with pytest.raises(ValueError, match="block 9"):
+        lesson.explorer.fields(model, [1], "block 9")
+    with pytest.raises(ValueError, match="got 7"):
+        lesson.explorer.fields(model, [1]).at(T + 1)
+    with pytest.raises(ValueError, match="no CondLN"):
+        lesson.explorer.cond_layers(models.build("dcrec", ITEMS, d=D, blocks=1, heads=2, cond_ln=False))
+
+
+def test_shares_find_the_cause():
+    step, book = torch.randn(5, 1, 3), torch.randn(1, 4, 3)
+    assert lesson.explorer.shares(step.expand(5, 4, 3))["step"] == pytest.approx(1)
+    assert lesson.explorer.shares(book.expand(5, 4, 3))["book"] == pytest.approx(1)
+    assert lesson.explorer.shares(step + book)["both"] == pytest.approx(0, abs=1e-6)
+    parts = lesson.explorer.shares(step * book + 1)
+    assert parts["both"] > 0.01 and sum(parts.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("channel", lesson.explorer.CHANNELS)
+def test_silencing_changes_the_scores_and_is_undone(model, channel):
+    history = torch.tensor([[1, 2, 3, 4], [0, 5, 6, 7]])
+    with torch.inference_mode():
+        before = model.score(history)
+        with lesson.explorer.silenced(model, channel) as deaf:
+            during = deaf.score(history)
+        after = model.score(history)
+    assert not torch.allclose(before[:, 1:], during[:, 1:], atol=1e-6)
+    assert torch.equal(before, after)
+
+
+def test_a_model_without_the_step_cannot_tell_steps_apart(model):
+    H0 = model.embed(torch.tensor([[1, 2]]))
+    with lesson.explorer.silenced(model, "the step"):
+        assert torch.equal(model.condition(torch.tensor([1]), H0), model.condition(torch.tensor([T]), H0))
+    assert not torch.equal(model.condition(torch.tensor([1]), H0), model.condition(torch.tensor([T]), H0))
+
+
+def test_silencing_refuses_an_unknown_channel(model):
+    with pytest.raises(ValueError, match="the moon"), lesson.explorer.silenced(model, "the moon"):
+        pass
+
+
+def test_explorer_shows_the_state_it_names(model):
+    explorer = lesson.explorer.fields_explorer(model, {"Ben": [4, 5]}, TITLES)
+    assert len(explorer.readouts) == 2 * len({1, 2, 3, 4, 6})
+    picture, text = explorer.frame(reader="Ben", layer="final", step=6)
+    assert text.startswith("Step 6.") and "Book 4" in text and "Book 5" in text
+    assert picture != explorer.frame(reader="Ben", layer="final", step=1)[0]
+    strength = lesson.explorer.fields(model, [4, 5], "final").strength()[5]
+    assert f"Strongest: Book {4 + int(strength.argmax())} ({strength.max():.2f})" in text
+
+
+def test_only_the_last_eight_books_are_named(model):
+    shown = lesson.explorer.fields(model, [12, 1, 2, 3, 4, 5, 6, 7, 8])
+    assert len(shown.books) == 9
+    assert all("Book 12" not in lesson.explorer.describe(shown, t, TITLES) for t in range(1, T + 1))
+
+
+def test_titles_are_shortened():
+    assert lesson.figures.short("The Forgotten Oath (Wardens of Thistlemoor 2)") == "The Forgotten Oath"
+    assert lesson.figures.short("The Navigator and the Long Way Home", 20) == "The Navigator and …"
+    assert lesson.figures.wrapped("The Apprentice and the Gate (Lanterns 1)") == "The Apprentice\nand the Gate"
+
+
+def test_pairs_draws_every_book_and_marks_the_target():
+    fig = lesson.figures.pairs(["B", "C"], ["A", "B"], target="C")
+    words = [text.get_text() for text in fig.axes[0].texts]
+    assert words.count("A") == 1 and words.count("B") == 2 and words.count("C") == 1

@@ -1,0 +1,74 @@
+"""The pure functions behind notebook 02's explorer and lesson.figures, and the recorded experiment."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from diffrec_lite.data import load
+from diffrec_lite.lessons import offset_noise as lesson
+from diffrec_lite.models import build
+from diffrec_lite.widgets import style
+
+DATA = Path(__file__).parents[3] / "data"
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return build("diffurec", 240, d=16, blocks=1, heads=2, T=8).eval()
+
+
+def test_a_mean_shift_moves_the_centre_and_a_per_sample_offset_the_spread():
+    plain, shift, sample = (
+        lesson.explorer.clouds(*state) for state in ((0, "mean shift"), (2, "mean shift"), (2, "per sample"))
+    )
+    assert torch.allclose(shift["means"], plain["means"] + 2, atol=1e-5)
+    assert torch.isclose(shift["means"].std(), plain["means"].std(), atol=1e-5)
+    assert abs(float(sample["means"].mean())) < 0.3 and 1.8 < float(sample["means"].std()) < 2.2
+
+
+def test_every_state_uses_the_same_noise():
+    one, two = lesson.explorer.clouds(1, "mean shift"), lesson.explorer.clouds(0, "per sample")
+    assert torch.allclose(one["noise"], two["noise"] + 1)
+
+
+def test_ranks_at_strength_0_do_not_depend_on_the_form(model):
+    history, target = torch.tensor([[3, 4, 5], [0, 7, 8]]), torch.tensor([6, 9])
+    one, two = (lesson.explorer.ranks(model, history, target, 0.0, form) for form in lesson.explorer.FORMS)
+    assert torch.equal(one["model"], two["model"]) and torch.equal(one["rounding"], two["rounding"])
+
+
+def test_a_large_offset_spoils_rounding_and_a_small_lambda_hides_it(model):
+    history, target = torch.randint(1, 241, (50, 4), generator=torch.Generator().manual_seed(1)), torch.arange(1, 51)
+    plain = lesson.explorer.ranks(model, history, target, 0.0, "mean shift")
+    moved = lesson.explorer.ranks(model, history, target, 5.0, "mean shift")
+    assert moved["rounding"].float().mean() > plain["rounding"].float().mean() + 20
+    assert (moved["model"] - plain["model"]).float().abs().mean() < 20
+
+
+def test_the_explorer_has_every_state(model):
+    explorer = lesson.explorer.noise_explorer(model, load("bookshop"), range(5))
+    picture, text = explorer.frame(strength=5.0, form="per sample")
+    assert picture != explorer.frame(strength=0.0, form="per sample")[0]
+    assert "per sample, strength 5" in text and len(explorer.readouts) == 14
+
+
+def test_every_figure_draws(model):
+    noise = torch.randn(20, 8)
+    difference = pd.DataFrame({"beauty": [0.001, -0.001]}, index=["HR@5", "NDCG@5"])
+    runs = pd.read_csv(DATA / "runs" / "offset_noise.csv")
+    for fig in (
+        lesson.figures.forms({"plain": noise, "shifted": noise + 1}),
+        lesson.figures.survival({"one": [1.0, 0.5, 0.1]}),
+        lesson.figures.published(difference, (0.001, 0.004)),
+        lesson.figures.recorded(runs, "HR@10"),
+    ):
+        assert style.png(fig).startswith(b"\x89PNG")
+
+
+def test_the_record_holds_each_arm_with_each_seed():
+    runs = pd.read_csv(DATA / "runs" / "offset_noise.csv")
+    assert runs.groupby("seed").arm.nunique().tolist() == [5, 5, 5] and len(runs) == 15
+    assert runs.filter(like="@").stack().between(0.01, 1).all()
