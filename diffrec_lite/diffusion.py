@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from diffrec_lite.noise import Noise
+from diffrec_lite.noise import NormalNoise
 
 Transition = Literal["posterior", "renoise", "ddim"]
 SCHEDULES = ("linear", "cosine", "sqrt", "trunc_lin", "scaled_linear")
@@ -32,7 +32,8 @@ def schedule(name: str, T: int) -> Tensor:
 
     - `linear`: 0.0001 to 0.02 whatever T is (Ho et al. 2020, made for T = 1000).
     - `scaled_linear`: the same line times 1000 / T, so that few steps destroy as much (DCRec).
-    - `trunc_lin`: the scaled line raised by 0.01 (DiffuRec, DiffuRecSys).
+    - `trunc_lin`: the scaled line raised by 0.01 (DiffuRec, DiffuRecSys). The released programs let its last beta drop
+      where it would pass 1, so at T <= 20 they end at abar_T near 0.5 (ledger 39); here it is clamped like the others.
     - `cosine`: abar falls like a squared cosine (Nichol and Dhariwal 2021).
     - `sqrt`: abar falls like 1 - sqrt(t / T) (Li et al. 2022, Diffusion-LM).
 
@@ -101,6 +102,7 @@ class GaussianDiffusion:
         self.beta = torch.cat([torch.zeros(1, dtype=torch.float64), beta])
         self.alpha = 1 - self.beta
         self.abar = self.alpha.cumprod(0)
+        self._copies: dict[tuple[int, torch.device], Tensor] = {}
 
     @classmethod
     def of(cls, name: str, T: int) -> GaussianDiffusion:
@@ -108,9 +110,22 @@ class GaussianDiffusion:
         return cls(schedule(name, T))
 
     def q_sample(self, x0: Tensor, t: Tensor | int, noise: Tensor) -> Tensor:
-        """Noise `x0 (B, …, d)` to step `t`, a number or `(B,)`: x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps."""
+        """Noise `x0 (B, …, d)` to step t: x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps.
+
+        `t` is a number, `(B,)`, or `(B, L)` where every position of a sequence has a step of its own.
+        """
         abar = self._at(self.abar, t, x0)
         return abar.sqrt() * x0 + (1 - abar).sqrt() * noise
+
+    def linear_guess(self, xt: Tensor, t: Tensor | int, variance: float = 1.0, shift: float = 0.0) -> Tensor:
+        """The best linear guess of x_0 from `xt (B, …, d)` alone, where x_0 has this variance and mean 0.
+
+        With x_t = k x_0 + sqrt(1 - abar_t) eps it is k v / (k² v + 1 - abar_t) x_t: all of x_t at t = 0, next to
+        nothing at t = T. Where the noise was shifted by `shift` times x_0 itself, k = sqrt(abar_t) + shift sqrt(1 - abar_t).
+        """
+        abar = self._at(self.abar, t, xt)
+        k = abar.sqrt() + shift * (1 - abar).sqrt()
+        return k * variance / (k.square() * variance + 1 - abar) * xt
 
     def snr(self, t: Tensor | int) -> Tensor:
         """Signal-to-noise ratio abar_t / (1 - abar_t), float64; infinite at t = 0."""
@@ -150,7 +165,7 @@ class GaussianDiffusion:
         denoise: Callable[[Tensor, int], Tensor],
         x_T: Tensor,
         grid: Sequence[int],
-        noise: Noise,
+        noise: NormalNoise,
         transition: Transition = "posterior",
     ) -> Iterator[State]:
         """Walk down `grid` from `x_T (B, …, d)` and yield every state; the last one, at t = 0, is the sample.
@@ -188,10 +203,16 @@ class GaussianDiffusion:
         abar = self._at(self.abar, t, x0)
         return (xt - abar.sqrt() * x0) / (1 - abar).sqrt()
 
-    @staticmethod
-    def _at(values: Tensor, t: Tensor | int, like: Tensor) -> Tensor:
-        """`values[t]` shaped to broadcast over `like`: a number, or `(B, 1, …, 1)` when t is `(B,)`."""
+    def _at(self, values: Tensor, t: Tensor | int, like: Tensor) -> Tensor:
+        """`values[t]` shaped to broadcast over `like`: a number, or with one axis of size 1 for each that t lacks."""
         if isinstance(t, Tensor) and t.dim():
-            picked = values[t.cpu()].reshape(-1, *[1] * (like.dim() - 1))
-            return picked.to(like)
+            picked = self._on(values, like.device)[t]
+            return picked.reshape(*t.shape, *[1] * (like.dim() - t.dim())).to(like.dtype)
         return values[int(t)].to(like)
+
+    def _on(self, values: Tensor, device: torch.device) -> Tensor:
+        """One of the arrays on a device, copied there once: looking a step up never waits for the device."""
+        key = (id(values), device)
+        if key not in self._copies:
+            self._copies[key] = values.to(device, torch.float32 if device.type == "mps" else torch.float64)
+        return self._copies[key]

@@ -29,6 +29,11 @@ def causal_mask(valid: Tensor) -> Tensor:
     return (past & valid[:, None, None, :]) | itself
 
 
+def last_query(mask: Tensor | None) -> Tensor | None:
+    """The part of a mask that is about the last query."""
+    return mask if mask is None else mask[..., -1:, :]
+
+
 def row_mask(valid: Tensor) -> Tensor:
     """The released programs' mask, `(B, 1, L, 1)` of numbers to add: it acts on query rows (ledger 9 and 16).
 
@@ -51,19 +56,39 @@ class Positions(nn.Module):
         return self.table(recency)
 
 
+class RelativePositions(nn.Module):
+    """A learned number for each head and each distance between a query and a key, to be added to the scores.
+
+    Query j and key k of the same sequence are j - k apart. Nothing depends on where a sequence begins, so a prefix of a
+    history is read exactly as it is inside the whole history.
+    """
+
+    def __init__(self, heads: int, max_len: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(heads, 2 * max_len + 1))
+
+    def forward(self, mask: Tensor, queries: int) -> Tensor:
+        """The mask `(B, 1, 1 or queries, L)`, bias included, for the last `queries` positions: `(B, h, queries, L)`."""
+        L, middle = mask.shape[-1], self.table.shape[1] // 2
+        place = torch.arange(L, device=mask.device)
+        distance = (place[-queries:, None] - place).clamp(-middle, middle) + middle
+        bias = self.table[:, distance]
+        return bias.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else bias + mask
+
+
 # ---------------------------------------------------------------- the step
 
 
 def sinusoid(t: Tensor, d: int) -> Tensor:
-    """Sines and cosines of the step: `t (B,)` -> `(B, d)`, d even (Vaswani et al. 2017, Section 3.5)."""
+    """Sines and cosines of the step: `t (…)` -> `(…, d)`, d even (Vaswani et al. 2017, Section 3.5)."""
     half = d // 2
     frequency = torch.exp(-math.log(10_000) * torch.arange(half, device=t.device) / half)
-    angle = t.float()[:, None] * frequency
+    angle = t.float()[..., None] * frequency
     return torch.cat([angle.cos(), angle.sin()], dim=-1)
 
 
 class StepEmbedding(nn.Module):
-    """d_t: the step t as a vector, a sinusoid passed through a small network. `t (B,)` -> `(B, d)`."""
+    """d_t: the step t as a vector, a sinusoid passed through a small network. `t (…)` -> `(…, d)`."""
 
     def __init__(self, d: int) -> None:
         super().__init__()
@@ -95,7 +120,15 @@ class Attention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
-        q, k, v = self.split(self.query(x)), self.split(self.key(context)), self.split(self.value(context))
+        return self.look_up(x, self.read(context), mask)
+
+    def read(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of `context`, each `(B, h, M, d / h)`: what can be kept while the queries change."""
+        return self.split(self.key(context)), self.split(self.value(context))
+
+    def look_up(self, x: Tensor, keys_and_values: tuple[Tensor, Tensor], mask: Tensor | None = None) -> Tensor:
+        """What `forward` does, with a context that was read before."""
+        q, (k, v) = self.split(self.query(x)), keys_and_values
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=like_scores(mask, q))
         return self.dropout(self.out(self.join(y)))
 
@@ -207,7 +240,29 @@ class TransformerBlock(nn.Module):
         self.attention = Attention(d, heads, dropout)
         self.feed_forward = FeedForward(d, dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, last: bool = False) -> Tensor:
+        """With `last`, only the last position is computed, `(B, 1, d)`: what the last block of a stack is asked for."""
         h = self.norm1(x)
-        x = x + self.attention(h, h, mask)
+        if last:
+            x, asked, mask = x[:, -1:], h[:, -1:], last_query(mask)
+        else:
+            asked = h
+        x = x + self.attention(asked, h, mask)
         return x + self.feed_forward(self.norm2(x))
+
+
+class SeenBias(nn.Module):
+    """A learned number that is added to the score of an item each time the history holds it.
+
+    Where readers do not come back to what they have read it falls; where they do, it rises. It has far to go, so the
+    parameter counts in steps of 100.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def forward(self, scores: Tensor, history: Tensor) -> Tensor:
+        """`scores (B, V)` of the next items and `history (B, L)`, 0 for padding -> `(B, V)`; `scores` is changed."""
+        bias = (100 * self.weight).to(scores.dtype)
+        return scores.scatter_add_(1, history, (history != 0) * bias)

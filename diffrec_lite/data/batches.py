@@ -15,27 +15,29 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-WIDTH_STEP = 8  # a few widths only: torch on a CPU keeps memory for every shape that it has met
+# The widths of a batch. Few, because torch on a CPU keeps memory for every shape that it has met; close together where
+# most histories are, because what is added to reach the next one is wasted work.
+WIDTHS = (2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 80, 96, 128, 160, 200)
 
 
 class Batch(NamedTuple):
-    """B examples: `users (B,)`, `history (B, L)` padded with 0 on the left, `target (B,)`; all int64."""
+    """B examples: `users (B,)`, `history (B, L)` padded with 0 on the left, `target (B,)`; all int64.
+
+    `positions (B,)` is the place of each target in its reader's sequence: with the user it names the example.
+    """
 
     users: Tensor
     history: Tensor
     target: Tensor
-
-    def to(self, device: torch.device | str) -> Batch:
-        """The same batch on another device."""
-        return Batch(*(tensor.to(device) for tensor in self))
+    positions: Tensor
 
 
 def pad(histories: Tensor | Sequence[Sequence[int] | Tensor], max_len: int | None = None) -> Tensor:
     """Histories of any lengths as one matrix `(B, L)`, padded with 0 on the left; the last `max_len` items are kept.
 
-    A tensor `(B, L)` counts as padded already and is only cut. Raises ValueError for an empty history, by its number.
+    A tensor `(B, L)` counts as padded already and is only cut. Raises ValueError, with the number of the history, for
+    one that is empty, holds a 0 or is padded on the right.
     """
     if max_len is not None and max_len < 1:
         raise ValueError(f"max_len must be at least 1, got {max_len}")
@@ -43,7 +45,9 @@ def pad(histories: Tensor | Sequence[Sequence[int] | Tensor], max_len: int | Non
         if histories.dim() != 2:
             raise ValueError(f"a tensor of histories must be (B, L), got {tuple(histories.shape)}")
         matrix = histories.long()
-        empty = (matrix != 0).sum(1) == 0
+        lengths = (matrix != 0).long().cumsum(1).ne(0).sum(1)  # from the first item on
+        empty = lengths == 0
+        _refuse_gaps(matrix, lengths)
     else:
         rows = [torch.as_tensor(history, dtype=torch.long) for history in histories]
         if any(row.dim() != 1 for row in rows):
@@ -53,6 +57,7 @@ def pad(histories: Tensor | Sequence[Sequence[int] | Tensor], max_len: int | Non
         if len(rows) and not bool(empty.any()):
             flat, ends = torch.cat(rows), lengths.cumsum(0)
             matrix = _gather(flat, ends - lengths, lengths, int(lengths.max()))
+            _refuse_gaps(matrix, lengths)
     if len(empty) == 0:
         raise ValueError("there is no history to pad")
     if bool(empty.any()):
@@ -60,9 +65,21 @@ def pad(histories: Tensor | Sequence[Sequence[int] | Tensor], max_len: int | Non
     return matrix if max_len is None else matrix[:, -max_len:]
 
 
+def _refuse_gaps(matrix: Tensor, lengths: Tensor) -> None:
+    """Raise ValueError where one of the last `lengths[b]` entries of row b is 0, which stands for padding only."""
+    inside = torch.arange(matrix.shape[1], device=matrix.device) >= matrix.shape[1] - lengths[:, None]
+    gaps = ((matrix == 0) & inside).any(1)
+    if bool(gaps.any()):
+        raise ValueError(
+            f"history {int(gaps.nonzero()[0])} has a 0 behind its first item; 0 is padding and stands on the left only"
+        )
+
+
 def _gather(items: Tensor, starts: Tensor, lengths: Tensor, width: int) -> Tensor:
     """Rows `items[start : start + length]`, each one's last `width` items, padded with 0 on the left."""
-    column = torch.arange(width) - width + lengths[:, None]  # position in the row; below 0 it is padding
+    column = (
+        torch.arange(width, device=items.device) - width + lengths[:, None]
+    )  # position in the row; below 0 it is padding
     rows = items[(starts[:, None] + column).clamp(min=0)]
     return rows.masked_fill_(column < 0, 0)
 
@@ -101,85 +118,61 @@ class Split:
         indices = torch.as_tensor(indices, dtype=torch.long)
         return Split(self.items, self.users[indices], self.starts[indices], self.positions[indices])
 
-    def batch(self, indices: Tensor | Sequence[int], max_len: int) -> Batch:
+    def batch(self, indices: Tensor | Sequence[int], max_len: int, width: int | None = None) -> Batch:
         """The batch of these examples, each history cut to its last `max_len` items.
 
-        L is the longest of them rounded up to a multiple of 8, and at most `max_len`.
+        L is `width`, or else the first of `WIDTHS` that holds the longest of them, and at most `max_len`.
         """
         if max_len < 1:
             raise ValueError(f"max_len must be at least 1, got {max_len}")
-        indices = torch.as_tensor(indices, dtype=torch.long)
+        indices = torch.as_tensor(indices, dtype=torch.long).to(self.items.device)
         starts, positions = self.starts[indices], self.positions[indices]
-        longest = int(positions.max()) if len(positions) else 1
-        width = min(max_len, -(-longest // WIDTH_STEP) * WIDTH_STEP)
+        if width is None:
+            width = _width(int(positions.max()) if len(positions) else 1, max_len)
         history = _gather(self.items, starts, positions, width)
-        return Batch(self.users[indices], history, self.items[starts + positions])
+        return Batch(self.users[indices], history, self.items[starts + positions], positions)
 
-    def batches(self, batch_size: int, max_len: int, seed: int | None = None, epoch: int = 0) -> Iterator[Batch]:
-        """Every example once, in length-bucketed batches: shuffled by `(seed, epoch)`, or in a fixed order (None)."""
-        for indices in LengthBuckets(self.positions.clamp(max=max_len), batch_size, seed, epoch):
-            yield self.batch(indices, max_len)
+    def batches(
+        self,
+        batch_size: int,
+        max_len: int,
+        seed: int | None = None,
+        epoch: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> Iterator[Batch]:
+        """Every example once, in length-bucketed batches: shuffled by `(seed, epoch)`, or in a fixed order (None).
 
-    def loader(self, batch_size: int, max_len: int, seed: int | None = None, epoch: int = 0) -> DataLoader:
-        """`batches` as a DataLoader, for Accelerate to prepare. Its order is a function of `(seed, epoch)` alone."""
-        buckets = LengthBuckets(self.positions.clamp(max=max_len), batch_size, seed, epoch)
-        return DataLoader(_Examples(self, max_len), batch_sampler=buckets, collate_fn=_as_it_is)
+        The sequences are moved to `device` once, and batches are made there.
+        """
+        there = Split(*(x.to(device) for x in (self.items, self.users, self.starts, self.positions)))
+        lengths = self.positions.clamp(max=max_len)
+        for indices in length_buckets(lengths, batch_size, seed, epoch):
+            yield there.batch(indices, max_len, _width(int(lengths[indices].max()), max_len))
 
 
-class LengthBuckets:
-    """A batch sampler: lists of example numbers, each of examples of similar length.
+def _width(longest: int, max_len: int) -> int:
+    wide_enough = next((width for width in WIDTHS if width >= longest), -(-longest // 64) * 64)
+    return min(max_len, wide_enough)
 
-    A random permutation of all examples is sorted, stably, by rounded length, cut into batches of `batch_size`, and the
-    batches are shuffled. If the last cut leaves a short batch it is taken from a random place and comes last, which
-    is where Accelerate looks for it. With `seed` None nothing is shuffled: shortest first, ties in example order.
+
+def length_buckets(lengths: Tensor, batch_size: int, seed: int | None = None, epoch: int = 0) -> list[Tensor]:
+    """Example numbers in batches of similar length, given the `lengths (N,)` of their histories.
+
+    A random permutation of all examples is sorted, stably, by length, cut into batches of `batch_size`, and the batches
+    are shuffled. What is left over, less than a batch, is taken from a random place. With `seed` None nothing is
+    shuffled: shortest first, ties in example order. The order is a function of `(seed, epoch)` alone.
     """
-
-    drop_last = False
-
-    def __init__(self, lengths: Tensor, batch_size: int, seed: int | None = None, epoch: int = 0) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        self.lengths, self.batch_size, self.seed, self.epoch = lengths, batch_size, seed, epoch
-
-    def __len__(self) -> int:
-        return -(-len(self.lengths) // self.batch_size)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter([batch.tolist() for batch in self.order()])
-
-    def order(self) -> list[Tensor]:
-        """The example numbers of every batch, in turn."""
-        n, size = len(self.lengths), self.batch_size
-        if self.seed is None:
-            return list(self.lengths.argsort(stable=True).split(size)) if n else []
-        state = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)
-        generator = torch.Generator().manual_seed(int(state[0] >> 1))
-        order = torch.randperm(n, generator=generator)
-        rounded = (self.lengths[order] + WIDTH_STEP - 1) // WIDTH_STEP
-        order = order[rounded.argsort(stable=True)]
-        full, rest = divmod(n, size)
-        cut = size * int(torch.randint(full + 1, (), generator=generator))
-        short = order[cut : cut + rest]
-        others = torch.cat([order[:cut], order[cut + rest :]]).view(full, size)
-        batches = list(others[torch.randperm(full, generator=generator)])
-        return [*batches, short] if rest else batches
-
-
-class _Examples:
-    """A split as a map-style data set that answers whole batches (`__getitems__`), as a DataLoader asks for them."""
-
-    def __init__(self, split: Split, max_len: int) -> None:
-        self.split, self.max_len = split, max_len
-
-    def __len__(self) -> int:
-        return len(self.split)
-
-    def __getitem__(self, index: int) -> Batch:
-        return self.split.batch([index], self.max_len)
-
-    def __getitems__(self, indices: list[int]) -> Batch:
-        return self.split.batch(indices, self.max_len)
-
-
-def _as_it_is(batch: Batch) -> Batch:
-    return batch
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    n = len(lengths)
+    if seed is None or n == 0:
+        return list(lengths.argsort(stable=True).split(batch_size)) if n else []
+    state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
+    generator = torch.Generator().manual_seed(int(state[0] >> 1))
+    order = torch.randperm(n, generator=generator)
+    order = order[torch.bucketize(lengths[order], torch.tensor(WIDTHS)).argsort(stable=True)]
+    full, rest = divmod(n, batch_size)
+    cut = batch_size * int(torch.randint(full + 1, (), generator=generator))
+    others = torch.cat([order[:cut], order[cut + rest :]]).split(batch_size) if full else ()
+    batches = [*others, order[cut : cut + rest]] if rest else list(others)
+    return [batches[i] for i in torch.randperm(len(batches), generator=generator)]

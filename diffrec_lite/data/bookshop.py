@@ -225,13 +225,6 @@ def next_item_odds_all(histories: Tensor | Sequence[Sequence[int]]) -> Tensor:
     return torch.from_numpy(odds)
 
 
-def oracle_scores(histories: Tensor | Sequence[Sequence[int]]) -> Tensor:
-    """The odds as scores `(B, V)`: as `next_item_odds_all`, with the padding at -inf."""
-    scores = next_item_odds_all(histories)
-    scores[:, 0] = -torch.inf
-    return scores
-
-
 # ------------------------------------------------------------ files
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from diffrec_lite.models.baselines import CountModel, Markov, Popularity, SASRec
 from diffrec_lite.models.dcrec import DCRec
 from diffrec_lite.models.denoiser import DiffusionRecommender
 from diffrec_lite.models.diffurec import DiffuRec, DiffuRecSys
+from diffrec_lite.models.settings import SettingError, Settings
 
 MODELS: dict[str, type[Recommender]] = {
     model.__name__.lower(): model for model in (Popularity, Markov, SASRec, DiffuRec, DiffuRecSys, DCRec)
@@ -32,6 +32,8 @@ __all__ = [
     "Popularity",
     "Recommender",
     "SASRec",
+    "SettingError",
+    "Settings",
     "build",
     "load",
     "load_checkpoint",
@@ -39,18 +41,9 @@ __all__ = [
 
 
 def build(name: str, num_items: int, **settings: Any) -> Recommender:
-    """Make a model by its lower-case name. Raises ModelError for an unknown name or setting."""
+    """Make a model by its lower-case name. Raises ModelError for an unknown name, SettingError for a setting."""
     if name not in MODELS:
         raise ModelError(f"unknown model {name!r}; choose one of {', '.join(MODELS)}")
-    known = MODELS[name].settings()
-    for setting in settings:
-        if setting not in known:
-            raise ModelError(f"{name} has no setting {setting!r}; it has {', '.join(sorted(known))}")
-    for setting, value in settings.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ModelError(f"{setting} must be a finite number, got {value}")
-        if setting in ("d", "heads") and value < 1:
-            raise ModelError(f"{setting} must be at least 1, got {value}")
     try:
         return MODELS[name](num_items, **settings)
     except RuntimeError as problem:  # torch's word for a tensor that cannot be made

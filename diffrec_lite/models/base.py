@@ -6,9 +6,9 @@ column 0, the padding, is always -inf.
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +20,50 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from diffrec_lite.data import Batch, pad
-from diffrec_lite.noise import Noise
+from diffrec_lite.evaluation import evaluating
+from diffrec_lite.models.settings import SettingError, Settings, number
+from diffrec_lite.noise import NormalNoise
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 
 
-class ModelError(ValueError):
+class ModelError(SettingError):
     """A model folder or a setting that cannot be used; the message says what is wrong and where."""
 
 
-class Recommender(nn.Module, PyTorchModelHubMixin):
-    """Base class. A subclass sets `learns_from` and writes `loss` and `score`.
+@dataclass(frozen=True)
+class RecommenderSettings(Settings):
+    """`max_len`: how many of the latest items of a history a model reads."""
 
-    `learns_from` says which examples `loss` wants: "prefixes" (one target after each prefix of a history),
-    "sequences" (whole histories, a target at every position) or "counts" (no gradient: `fit_counts(dataset)`).
+    max_len: int = number(50, at_least=1)
+
+
+class Recommender(nn.Module, PyTorchModelHubMixin):
+    """Base class. A subclass sets `Settings` and `learns_from` and writes `loss` and `score`.
+
+    `Settings` is a dataclass that holds everything a model can be told; `self.settings` is one of it. `learns_from`
+    says which examples `loss` wants: "prefixes" (one target after each prefix of a history), "sequences" (whole
+    histories, a target at every position) or "counts" (no gradient: `fit_counts(dataset)`).
+    Raises SettingError for a setting that is unknown or out of range.
     """
 
+    Settings: type[Settings] = RecommenderSettings
     learns_from = "prefixes"
 
-    def __init__(self, num_items: int, max_len: int = 50) -> None:
+    def __init__(self, num_items: int, **settings: Any) -> None:
         super().__init__()
-        if num_items < 1 or max_len < 1:
-            raise ModelError(f"num_items and max_len must be at least 1, got {num_items} and {max_len}")
+        if num_items < 1:
+            raise ModelError(f"num_items must be at least 1, got {num_items}")
         self.num_items = num_items
-        self.max_len = max_len
+        self.settings = self.Settings.of(type(self).__name__.lower(), **settings)
+        self.max_len = self.settings.max_len
 
-    def loss(self, batch: Batch, noise: Noise, epoch: float = 0.0) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, noise: NormalNoise, epoch: float = 0.0) -> dict[str, Tensor]:
         """The training loss of a batch: "loss", the number to minimise, and its parts by name, all scalars."""
         raise NotImplementedError
 
-    def forward(self, batch: Batch, noise: Noise, epoch: float = 0.0) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, noise: NormalNoise, epoch: float = 0.0) -> dict[str, Tensor]:
         """`loss`, under the name that torch's distributed wrapper calls."""
         return self.loss(batch, noise, epoch)
 
@@ -81,21 +94,20 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
         `titles[i]` is the title of item i. `filter_seen` leaves out what a history already holds. Raises ValueError
         for an empty history, an id outside 1 … num_items, or a k outside 1 … num_items.
         """
-        history = pad(histories, self.max_len)
-        if int(history.max()) > self.num_items or int(history.min()) < 0:
-            worst = int(history.max() if history.max() > self.num_items else history.min())
+        whole = pad(histories)
+        history = whole[:, -self.max_len :]
+        if int(whole.max()) > self.num_items or int(whole.min()) < 0:
+            worst = int(whole.max() if whole.max() > self.num_items else whole.min())
             raise ValueError(f"item id {worst} is not in the catalogue (1 … {self.num_items})")
         if not 1 <= k <= self.num_items:
             raise ValueError(f"k must lie in 1 … {self.num_items}, got {k}")
         device = next(iter(self.state_dict().values())).device
-        training = self.training
-        self.eval()
-        scores = self.score(history.to(device), users, steps, seed).float().cpu()
-        self.train(training)
+        with evaluating(self):
+            scores = self.score(history.to(device), users, steps, seed).float().cpu()
         if bool(scores.isnan().any()):
             raise ValueError("the scores hold NaN; the model's weights are not usable")
         if filter_seen:
-            scores.scatter_(1, history, -torch.inf)
+            scores.scatter_(1, whole, -torch.inf)
         best, items = scores.topk(k)
         users = range(len(history)) if users is None else users
         table = pd.DataFrame(
@@ -111,21 +123,10 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
 
     # ------------------------------------------------------------ saving and loading
 
-    @classmethod
-    def settings(cls) -> dict[str, Any]:
-        """Every setting of the model with its default value, `num_items` left out."""
-        merged: dict[str, Any] = {}
-        for parent in reversed(cls.__mro__):
-            if issubclass(parent, Recommender):
-                for name, parameter in inspect.signature(parent.__init__).parameters.items():
-                    if parameter.default is not inspect.Parameter.empty:
-                        merged[name] = parameter.default
-        return merged
-
     @property
     def config(self) -> dict[str, Any]:
-        """The class and every setting this model was built with."""
-        return {"model": type(self).__name__, **self.settings(), **self._hub_mixin_config}
+        """The class, the size of the catalogue, and every setting: all that is needed to build this model again."""
+        return {"model": type(self).__name__, "num_items": self.num_items, **self.settings.as_dict()}
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
         """Write `model.safetensors` and `config.json` into a folder (huggingface_hub's mixin)."""

@@ -16,6 +16,7 @@ Source: Huang et al., "Dual Conditional Diffusion Models for Sequential Recommen
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,50 +24,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffrec_lite.data import Batch
-from diffrec_lite.layers import (
-    Attention,
-    CondLN,
-    FeedForward,
-    PlainLN,
-    Positions,
-    StepEmbedding,
-    key_mask,
-    row_mask,
-)
+from diffrec_lite.layers import CondLN, PlainLN, Positions, StepEmbedding
 from diffrec_lite.models.base import ModelError
+from diffrec_lite.models.dcdt import DCDTBlock, Masks
 from diffrec_lite.models.denoiser import Denoise, DiffusionRecommender
-from diffrec_lite.noise import Noise
+from diffrec_lite.models.settings import Settings, choice, number
+from diffrec_lite.models.softmax import cross_entropy, prefixes
+from diffrec_lite.noise import NormalNoise
+
+AT_T = 1  # the noise stream that decides which examples are noised to step T; 0 is the diffusion's own
 
 
-class DCDTBlock(nn.Module):
-    """One block of the Dual Conditional Diffusion Transformer. Every sublayer adds to the stream `x (B, L, d)`.
+@dataclass(frozen=True)
+class DCRecSettings(Settings):
+    """DCRec with every part on a switch. What all diffusion models have: `DiffusionRecommender`.
 
-    1. CondLN, then self-attention over the noised stream: the implicit condition.
-    2. LN, then cross-attention to the clean history `h (B, M, d)`: the explicit condition.
-    3. LN, then feed-forward.
-    """
-
-    def __init__(self, d: int, heads: int, dropout: float, cond_ln: bool, explicit: bool) -> None:
-        super().__init__()
-        self.norm1 = CondLN(d) if cond_ln else PlainLN(d)
-        self.self_attention = Attention(d, heads, dropout)
-        self.explicit = explicit
-        if explicit:
-            self.norm2, self.norm_history = nn.LayerNorm(d), nn.LayerNorm(d)
-            self.cross_attention = Attention(d, heads, dropout)
-        self.norm3 = nn.LayerNorm(d)
-        self.feed_forward = FeedForward(d, dropout)
-
-    def forward(self, x: Tensor, condition: Tensor, h: Tensor, stream_mask: Tensor, history_mask: Tensor) -> Tensor:
-        y = self.norm1(x, condition)
-        x = x + self.self_attention(y, y, stream_mask)
-        if self.explicit:
-            x = x + self.cross_attention(self.norm2(x), self.norm_history(h), history_mask)
-        return x + self.feed_forward(self.norm3(x))
-
-
-class DCRec(DiffusionRecommender):
-    """DCRec with every part on a switch.
+    As printed:
 
     - `blocks`, `heads`, `dropout`, `item_dropout`: the DCDT and its dropouts.
     - `implicit`: False leaves the history out of the stream, S_0 = [target] ("explicit only").
@@ -74,90 +47,154 @@ class DCRec(DiffusionRecommender):
     - `cond_ln`: False puts a plain layer norm in CondLN's place.
     - `noise_on`: "sequence", or "target", where the history inside the stream stays clean.
     - `delta`: sampling starts from N(0, I) + delta H_0 (Algorithm 2).
-    - `positions`: learned positional embeddings, added before the noise.
     - `prior`, `denoising`, `ranking`: the weights of L_T, L_t and L_z; 0 switches a loss off.
     - `lambda_schedule`: "smooth", "decline" or "fix", over `lambda_epochs` epochs; see `lambda_at`.
     - `rounding_by`: "cosine" (the paper) or "inner" (the released program) when items are ranked.
-    - Released program: `mask_rows` (ledger 16), `delta_in_training` (adds delta H_0 to the training noise too),
+    - Released program: `mask_rows` (ledger 16), `delta_in_training` (27: adds delta H_0 to the training noise too),
       `transition="posterior"` (17; the paper re-noises).
+
+    Repairs, all off here; what each is worth is measured in data/runs/dcrec_repairs.csv (notebook 08):
+
+    - `detach_target`: L_t moves the prediction towards the target's vector and not the two towards each other.
+    - `share_at_T`: so many of the training examples are noised to step T, where inference starts.
+    - `stream`: what enters the network: "noised", S_t itself, or "guess", the best linear guess of S_0 from it.
+    - `signal`: the scale of what is noised, beside noise of variance 1: with less, fewer steps give the target away.
+    - `slot`: a learned vector that says which place of the stream is to be filled.
+    - `positions`: "before" the noise (printed), "after" it, "relative" (a bias on the attention), or "none".
+    - `project`: x0_hat is put back on the sphere of the item vectors before it is noised again.
+    - `seen_bias`: see `DiffusionRecommender`.
+
+    `causal` learns from every position of a history at once: position p of the stream sees what came before it. The
+    step is one for the whole history, or with `step_for_each` one for each position.
     """
 
-    def __init__(
-        self,
-        num_items: int,
-        blocks: int = 4,
-        heads: int = 4,
-        dropout: float = 0.1,
-        item_dropout: float = 0.4,
-        implicit: bool = True,
-        explicit: bool = True,
-        cond_ln: bool = True,
-        noise_on: str = "sequence",
-        delta: float = 0.1,
-        positions: bool = True,
-        prior: float = 1.0,
-        denoising: float = 1.0,
-        ranking: float = 1.0,
-        lambda_schedule: str = "smooth",
-        lambda_epochs: int = 150,
-        rounding_by: str = "cosine",
-        mask_rows: bool = False,
-        delta_in_training: bool = False,
-        schedule: str = "scaled_linear",
-        T: int = 50,
-        transition: str = "renoise",
-        **shared: Any,
-    ) -> None:
-        super().__init__(num_items, schedule=schedule, T=T, transition=transition, **shared)
-        _choose("noise_on", noise_on, "sequence", "target")
-        _choose("rounding_by", rounding_by, "cosine", "inner")
-        _choose("lambda_schedule", lambda_schedule, "smooth", "decline", "fix")
-        if not implicit and not explicit:
-            raise ModelError("implicit and explicit are both off: nothing would tell the model about the history")
-        d = self.item_embedding.embedding_dim
-        self.implicit, self.explicit = implicit, explicit
-        self.noise_on, self.delta, self.delta_in_training = noise_on, delta, delta_in_training
-        self.prior, self.denoising, self.ranking = prior, denoising, ranking
-        self.lambda_schedule, self.lambda_epochs = lambda_schedule, lambda_epochs
-        self.rounding_by, self.mask_rows = rounding_by, mask_rows
-        self.item_dropout = nn.Dropout(item_dropout)
-        self.item_norm = nn.LayerNorm(d, elementwise_affine=False)
-        self.positions = Positions(self.max_len, d) if positions else None
-        self.step_embedding = StepEmbedding(d)
-        self.blocks = nn.ModuleList(DCDTBlock(d, heads, dropout, cond_ln, explicit) for _ in range(blocks))
-        self.norm = CondLN(d) if cond_ln else PlainLN(d)
+    max_len: int = number(50, at_least=1)
+    d: int = number(128, at_least=1)
+    blocks: int = number(4, at_least=1)
+    heads: int = number(4, at_least=1)
+    dropout: float = number(0.1, at_least=0, at_most=1)
+    item_dropout: float = number(0.4, at_least=0, at_most=1)
+    item_std: float = number(0.05, at_least=0)
+    schedule: str = choice("scaled_linear", "linear", "trunc_lin", "cosine", "sqrt")
+    T: int = number(50, at_least=1)
+    sampling_steps: int | None = number(1, at_least=1)
+    transition: str = choice("renoise", "posterior", "ddim")
+    samples: int = number(1, at_least=1)
+    implicit: bool = True
+    explicit: bool = True
+    cond_ln: bool = True
+    noise_on: str = choice("sequence", "target")
+    delta: float = number(0.1, at_least=0)
+    prior: float = number(1.0, at_least=0)
+    denoising: float = number(1.0, at_least=0)
+    ranking: float = number(1.0, at_least=0)
+    lambda_schedule: str = choice("smooth", "decline", "fix")
+    lambda_epochs: int = number(150, at_least=1)
+    rounding_by: str = choice("cosine", "inner")
+    mask_rows: bool = False
+    delta_in_training: bool = False
+    detach_target: bool = False
+    share_at_T: float = number(0.0, at_least=0, at_most=1)
+    stream: str = choice("noised", "guess")
+    signal: float = number(1.0, above=0)
+    slot: bool = False
+    positions: str = choice("before", "after", "relative", "none")
+    project: bool = False
+    seen_bias: bool = False
+    causal: bool = False
+    step_for_each: bool = False
 
-    # ------------------------------------------------------------ the network
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.implicit and not self.explicit:
+            raise ModelError("implicit and explicit are both off: nothing would tell the model about the history")
+        if self.causal and self.implicit and self.noise_on == "target":
+            raise ModelError("causal needs a stream that is noised everywhere: noise_on='sequence' or implicit=False")
+        if self.causal and (self.positions in ("before", "after") or self.mask_rows):
+            raise ModelError(
+                "causal needs positions 'relative' or 'none', which a prefix and the whole share, and no mask_rows"
+            )
+        if self.step_for_each and not self.causal:
+            raise ModelError("step_for_each belongs to causal: otherwise only the last position is a target")
+
+
+class DCRec(DiffusionRecommender):
+    """The dual conditional diffusion model: the network is the DCDT, the loss has three parts."""
+
+    Settings = DCRecSettings
+
+    def __init__(self, num_items: int, **settings: Any) -> None:
+        super().__init__(num_items, **settings)
+        s = self.settings
+        self.learns_from = "sequences" if s.causal else "prefixes"
+        self.item_dropout = nn.Dropout(s.item_dropout)
+        self.item_norm = nn.LayerNorm(s.d, elementwise_affine=False)
+        self.positions = Positions(s.max_len, s.d) if s.positions in ("before", "after") else None
+        self.slot = nn.Parameter(0.02 * torch.randn(s.d)) if s.slot else None
+        self.step_embedding = StepEmbedding(s.d)
+        how = "rows" if s.mask_rows else "keys" if not s.causal else "causal" if s.implicit else "alone"
+        self.masks = Masks(how, s.positions == "relative", s.heads, s.max_len)
+        self.blocks = nn.ModuleList(DCDTBlock(s.d, s.heads, s.dropout, s.cond_ln, s.explicit) for _ in range(s.blocks))
+        self.norm = CondLN(s.d) if s.cond_ln else PlainLN(s.d)
+
+    # ------------------------------------------------------------ what the network is given
 
     def embed(self, items: Tensor) -> Tensor:
-        """Items `(B, L)` as the vectors that are noised, `(B, L, d)`: normalised, so noise and signal share a scale.
+        """Items `(B, L)` as vectors `(B, L, d)`: normalised, so noise and signal share a scale.
 
         The norm has no scale of its own: L_t and L_T would shrink it, and every item vector with it, to nothing.
         """
         e = self.item_embedding(items)
-        e = e if self.positions is None else e + self.positions(e)
+        e = e + self.positions(e) if self.settings.positions == "before" else e
         return self.item_norm(self.item_dropout(e))
 
-    def denoise(self, St: Tensor, t: Tensor, H0: Tensor, valid: Tensor) -> Tensor:
-        """DCDT: S_0_hat `(B, L, d)` from the noised stream S_t, the step t `(B,)` and the clean history H_0.
-
-        `valid (B, L)` is True where the history, and the stream beside it, holds a real item. Without the implicit
-        condition the stream is the target alone, `(B, 1, d)`.
-        """
-        condition = self.condition(t, H0)[:, -St.shape[1] :]
-        make_mask = row_mask if self.mask_rows else key_mask
-        stream_valid = valid[:, -St.shape[1] :]
-        stream_mask = make_mask(stream_valid)
-        history_mask = row_mask(stream_valid) if self.mask_rows else key_mask(valid)
-        x = St
-        for block in self.blocks:
-            x = block(x, condition, H0, stream_mask, history_mask)
-        return self.norm(x, condition)
+    def clean(self, history: Tensor) -> Tensor:
+        """H_0 `(B, L, d)`, the explicit condition."""
+        H0 = self.embed(history)
+        return H0 + self.positions(H0) if self.settings.positions == "after" else H0
 
     def condition(self, t: Tensor, H0: Tensor) -> Tensor:
         """What CondLN is told, position by position: the step and the clean item beside it, d_t + H_0."""
-        d_t = self.step_embedding(t)[:, None, :]
-        return d_t + H0 if self.explicit else d_t.expand_as(H0)
+        d_t = self.step_embedding(t if t.dim() == 2 else t[:, None])
+        return d_t + H0 if self.settings.explicit else d_t.expand_as(H0)
+
+    def enter(self, St: Tensor, t: Tensor) -> Tensor:
+        """The stream as it enters the network `(B, L, d)`: S_t itself, or the best linear guess of S_0 from it."""
+        s, x = self.settings, St
+        if s.stream == "guess":
+            t_history, t_slot = (t[:, :-1], t[:, -1:]) if t.dim() == 2 else (t, t)
+            history, slot = St[:, :-1], self.diffusion.linear_guess(St[:, -1:], t_slot, s.signal**2)
+            if s.noise_on == "sequence":
+                shift = s.delta if s.delta_in_training else 0.0
+                history = self.diffusion.linear_guess(history, t_history, s.signal**2, shift)
+            x = torch.cat([history, slot], dim=1) / s.signal
+        if s.positions == "after":
+            x = x + F.pad(self.positions(x)[1:], (0, 0, 0, 1))  # the slot has no item, and so no place in the history
+        if self.slot is not None:
+            x = x + self.slot if s.causal else torch.cat([x[:, :-1], x[:, -1:] + self.slot], dim=1)
+        return x
+
+    # ------------------------------------------------------------ the network
+
+    def denoise(
+        self, St: Tensor, t: Tensor, H0: Tensor, valid: Tensor, read: list | None = None, last: bool = False
+    ) -> Tensor:
+        """DCDT: S_0_hat `(B, L, d)` from the stream S_t, the step t `(B,)` or `(B, L)`, and the clean history H_0.
+
+        `valid (B, L)` is True where the history, and the stream beside it, holds a real item. Without the implicit
+        condition the stream is the target alone, `(B, 1, d)`. `read` holds what `self.read(H0)` gave, so that the
+        history is read once for many steps. With `last` only the target's position is returned, `(B, 1, d)`.
+        """
+        condition = self.condition(t, H0)[:, -St.shape[1] :]
+        masks = self.masks(valid, St.shape[1])
+        x = self.enter(St, t)
+        for n, (block, history) in enumerate(zip(self.blocks, read or self.read(H0), strict=True), start=1):
+            x = block(x, condition, history, *masks, last=last and n == len(self.blocks))
+        return self.settings.signal * self.norm(x, condition[:, -x.shape[1] :])
+
+    def read(self, H0: Tensor) -> list[tuple[Tensor, Tensor] | None]:
+        """The clean history as each block reads it; it is the same at every step."""
+        return [block.read(H0) for block in self.blocks]
 
     def target_of(self, x: Tensor) -> Tensor:
         return x[:, -1]
@@ -165,37 +202,43 @@ class DCRec(DiffusionRecommender):
     def item_vectors(self) -> Tensor:
         """x_0 of every item as a target, `(V, d)`: embedded at the last position."""
         ids = torch.arange(self.num_items + 1, device=self.item_embedding.weight.device)
-        return self.embed(ids[:, None])[:, 0]
+        return self.settings.signal * self.embed(ids[:, None])[:, 0]
 
     # ------------------------------------------------------------ training
 
-    def loss(self, batch: Batch, noise: Noise, epoch: float = 0.0) -> dict[str, Tensor]:
-        history, target = batch.history, batch.target
-        valid = history != 0
-        following = torch.cat([history[:, 1:], target[:, None]], dim=1)
-        S0, H0 = self.embed(following), self.embed(history)
-        if not self.implicit:
-            S0 = S0[:, -1:]
-        t = noise.integers(1, self.diffusion.T, len(S0)).to(S0.device)
+    def loss(self, batch: Batch, noise: NormalNoise, epoch: float = 0.0) -> dict[str, Tensor]:
+        s, history, valid = self.settings, batch.history, batch.history != 0
+        following = torch.cat([history[:, 1:], batch.target[:, None]], dim=1)
+        n = history.shape[1] if s.causal else 1  # so many positions, counted from the end, are targets
+        S0 = s.signal * self.embed(following)[:, -(history.shape[1] if s.implicit else n) :]
+        H0 = self.clean(history)
+        t = self.draw_steps(noise, n)
         eps = noise(S0)
-        if self.delta_in_training:
-            eps = eps + self.delta * self.known(history, S0)
+        if s.delta_in_training:
+            eps = eps + s.delta * self.known(history, S0)
         St = self.noised(S0, t, eps)
-        S0_hat = self.denoise(St, t, H0, valid)
-        e0, e0_hat = S0[:, -1], S0_hat[:, -1]
+        S0_hat = self.denoise(St, t, H0, valid, last=s.prior == 0 and n == 1)
 
-        lambda_ = self.lambda_at(epoch)
-        real = valid[:, -S0_hat.shape[1] :, None]
-        prior = (S0_hat.square() * real).sum() / (real.sum() * S0_hat.shape[-1])
-        denoising = F.mse_loss(e0_hat, e0)
-        ranking = F.cross_entropy(super().rounding(e0_hat), target)
-        loss = self.prior * prior + self.denoising * (1 - lambda_) * denoising + self.ranking * lambda_ * ranking
+        lambda_, real, target = self.lambda_at(epoch), valid[:, -n:], (following * valid)[:, -n:]
+        e0, e0_hat = S0[:, -n:], S0_hat[:, -n:]
+        prior = _mean(S0_hat.square(), valid[:, -S0_hat.shape[1] :])
+        denoising = _mean((e0_hat - (e0.detach() if s.detach_target else e0)).square(), real)
+        read = prefixes(history, n) if s.seen_bias else None
+        ranking = cross_entropy(self.inner, e0_hat, target, read, self.num_items + 1)
+        loss = s.prior * prior + s.denoising * (1 - lambda_) * denoising + s.ranking * lambda_ * ranking
         return {"loss": loss, "prior": prior, "denoising": denoising, "ranking": ranking}
+
+    def draw_steps(self, noise: NormalNoise, n: int) -> Tensor:
+        """The step of each example, `(B,)`, or of each of its n positions `(B, n)`: T for a share, else uniform."""
+        s = self.settings
+        length = n if s.step_for_each else None
+        t = noise.integers(1, s.T, length)
+        return torch.where(noise.uniform(AT_T, length) < s.share_at_T, s.T, t) if s.share_at_T else t
 
     def noised(self, S0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         """S_t: the whole stream noised, or its last position alone (`noise_on="target"`)."""
         St = self.diffusion.q_sample(S0, t, eps)
-        if self.noise_on == "target":
+        if self.settings.noise_on == "target":
             St = torch.cat([S0[:, :-1], St[:, -1:]], dim=1)
         return St
 
@@ -205,44 +248,49 @@ class DCRec(DiffusionRecommender):
         smooth: 0.2 (1 - min(epoch, E) / E)^9 + 0.003. decline: a straight line from 0.203 to 0.003 at 80/150 of E.
         fix: 0.1. (DCRec Section 5; the line's ends are read off its figure.)
         """
-        if self.lambda_schedule == "fix":
+        if self.settings.lambda_schedule == "fix":
             return 0.1
-        progress = min(epoch / self.lambda_epochs, 1.0)
-        if self.lambda_schedule == "smooth":
+        progress = min(epoch / self.settings.lambda_epochs, 1.0)
+        if self.settings.lambda_schedule == "smooth":
             return 0.2 * (1 - progress) ** 9 + 0.003
         return 0.2 * max(1 - progress * 150 / 80, 0.0) + 0.003
 
     # ------------------------------------------------------------ inference
 
-    def start(self, history: Tensor, noise: Noise) -> tuple[Tensor, Denoise]:
+    def start(self, history: Tensor, noise: NormalNoise, grid: list[int]) -> tuple[Tensor, Denoise]:
         """x_T = N(0, I) + delta H_0, the part of the stream that is known (DCRec Algorithm 2)."""
-        valid = history != 0
-        H0 = self.embed(history)
-        stream = H0 if self.implicit else H0[:, -1:]
-        known = self.known(history, stream)
-        x_T = noise(stream, self.diffusion.T) + self.delta * known
+        s, valid, H0 = self.settings, history != 0, self.clean(history)
+        known = self.known(history, H0 if s.implicit else H0[:, -1:])
+        read = self.read(H0)
 
         def denoise(St: Tensor, t: int) -> Tensor:
-            if self.noise_on == "target":
+            if s.noise_on == "target":
                 St = torch.cat([known[:, :-1], St[:, -1:]], dim=1)
-            times = torch.full((len(St),), t, device=St.device)
-            return self.denoise(St, times, H0, valid)
+            times, final = torch.full((len(St),), t, device=St.device), t == grid[-2]
+            S0_hat = self.denoise(St, times, H0, valid, read, last=final)
+            if s.project and not final:
+                S0_hat = s.signal * s.d**0.5 * F.normalize(S0_hat, dim=-1)
+            return S0_hat
 
-        return x_T, denoise
+        return noise(known, s.T) + s.delta * known, denoise
 
     def known(self, history: Tensor, stream: Tensor) -> Tensor:
         """The stream as far as the history tells it, shaped like `stream`: [i_2 … i_n, 0]."""
         following = torch.cat([history[:, 1:], torch.zeros_like(history[:, :1])], dim=1)
-        vectors = self.embed(following) * (following != 0)[..., None]
+        vectors = self.settings.signal * self.embed(following) * (following != 0)[..., None]
         return vectors[:, -stream.shape[1] :]
 
-    def rounding(self, x0_hat: Tensor) -> Tensor:
-        if self.rounding_by == "cosine":
-            lengths = self.item_embedding.weight.norm(dim=1).clamp(min=1e-8)
-            return super().rounding(F.normalize(x0_hat, dim=-1)) / lengths
-        return super().rounding(x0_hat)
+    def inner(self, x0_hat: Tensor, history: Tensor | None = None) -> Tensor:
+        """Scores `(N, V)` by inner product with the item table, whose lengths hold popularity."""
+        return self.biased(x0_hat / self.settings.signal @ self.item_embedding.weight.T, history)
+
+    def rounding(self, x0_hat: Tensor, history: Tensor) -> Tensor:
+        if self.settings.rounding_by == "inner":
+            return self.inner(x0_hat, history)
+        lengths = self.item_embedding.weight.norm(dim=1).clamp(min=1e-8)
+        return self.biased(F.normalize(x0_hat, dim=-1) @ self.item_embedding.weight.T / lengths, history)
 
 
-def _choose(name: str, value: str, *choices: str) -> None:
-    if value not in choices:
-        raise ModelError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+def _mean(x: Tensor, real: Tensor) -> Tensor:
+    """The mean of `x (B, L, d)` over the positions that `real (B, L)` marks."""
+    return (x * real[..., None]).sum() / (real.sum() * x.shape[-1])

@@ -15,7 +15,7 @@ Sources: DiffuRec (Li, Sun, Li 2023), Section 4; DiffuRecSys (Zolghadr, Winther,
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -32,19 +32,20 @@ from diffrec_lite.layers import (
     key_mask,
     row_mask,
 )
-from diffrec_lite.models.base import ModelError
 from diffrec_lite.models.denoiser import Denoise, DiffusionRecommender
-from diffrec_lite.noise import Noise
+from diffrec_lite.models.settings import Settings, choice, number
+from diffrec_lite.noise import NormalNoise
 
 LAMBDA = 1  # the noise streams: 0 is the diffusion's own
 OFFSET = 2
 
 
-class DiffuRec(DiffusionRecommender):
-    """DiffuRec, with DiffuRecSys's two additions on switches.
+@dataclass(frozen=True)
+class DiffuRecSettings(Settings):
+    """DiffuRec, with DiffuRecSys's two additions on switches. What all diffusion models have: `DiffusionRecommender`.
 
     - `blocks`, `heads`, `dropout`, `item_dropout`: the Approximator and its dropouts.
-    - `delta`: mean and standard deviation of lambda.
+    - `delta`: mean and standard deviation of lambda. 0 leaves a plain Transformer over the history, no diffusion.
     - `positions`: learned positional embeddings. Neither paper has them and neither released program uses them;
       without them only the last item's place matters (ledger 10).
     - `cross_attention`: "none" (additive fusion), "efficient" (linear attention, DiffuRecSys Figure 2) or "softmax".
@@ -55,46 +56,62 @@ class DiffuRec(DiffusionRecommender):
       `query_from_target` (4: the noised target asks, the history answers).
     """
 
-    def __init__(
-        self,
-        num_items: int,
-        blocks: int = 4,
-        heads: int = 4,
-        dropout: float = 0.1,
-        item_dropout: float = 0.3,
-        delta: float = 0.001,
-        positions: bool = False,
-        cross_attention: str = "none",
-        residual: bool = True,
-        offset_mean: float = 0.0,
-        offset_strength: float = 0.0,
-        mask_rows: bool = False,
-        only_last_block: bool = False,
-        key_softmax_over_heads: bool = False,
-        query_from_target: bool = False,
-        **shared: Any,
-    ) -> None:
-        super().__init__(num_items, **shared)
-        d = self.item_embedding.embedding_dim
-        self.delta = delta
-        self.residual = residual
-        self.offset_mean, self.offset_strength = offset_mean, offset_strength
-        self.mask_rows, self.only_last_block = mask_rows, only_last_block
-        self.query_from_target = query_from_target
-        self.item_dropout = nn.Dropout(item_dropout)
-        self.step_embedding = StepEmbedding(d)
-        self.positions = Positions(self.max_len, d) if positions else None
-        if cross_attention == "none":
+    max_len: int = number(50, at_least=1)
+    d: int = number(128, at_least=1)
+    blocks: int = number(4, at_least=1)
+    heads: int = number(4, at_least=1)
+    dropout: float = number(0.1, at_least=0, at_most=1)
+    item_dropout: float = number(0.3, at_least=0, at_most=1)
+    item_std: float = number(0.05, at_least=0)
+    schedule: str = choice("trunc_lin", "linear", "scaled_linear", "cosine", "sqrt")
+    T: int = number(32, at_least=1)
+    sampling_steps: int | None = number(None, at_least=1)
+    transition: str = choice("posterior", "renoise", "ddim")
+    samples: int = number(1, at_least=1)
+    seen_bias: bool = False
+    delta: float = number(0.001, at_least=0)
+    positions: bool = False
+    cross_attention: str = choice("none", "efficient", "softmax")
+    residual: bool = True
+    offset_mean: float = number(0.0)
+    offset_strength: float = number(0.0, at_least=0)
+    mask_rows: bool = False
+    only_last_block: bool = False
+    key_softmax_over_heads: bool = False
+    query_from_target: bool = False
+
+
+@dataclass(frozen=True)
+class DiffuRecSysSettings(DiffuRecSettings):
+    """DiffuRec with cross-attention and offset noise (V2 of the paper; `offset_mean=0` gives V1).
+
+    eps ~ N(0.1 delta_c, I) and delta_c is stated nowhere; offset_mean = 0.1, delta_c = 1, is our choice.
+    """
+
+    cross_attention: str = choice("efficient", "none", "softmax")
+    offset_mean: float = number(0.1)
+
+
+class DiffuRec(DiffusionRecommender):
+    """The noised target is laid over the history, and a Transformer predicts the target's vector."""
+
+    Settings = DiffuRecSettings
+
+    def __init__(self, num_items: int, **settings) -> None:
+        super().__init__(num_items, **settings)
+        s = self.settings
+        self.item_dropout = nn.Dropout(s.item_dropout)
+        self.step_embedding = StepEmbedding(s.d)
+        self.positions = Positions(s.max_len, s.d) if s.positions else None
+        if s.cross_attention == "none":
             self.cross_attention = None
-        elif cross_attention == "efficient":
-            key_softmax = "heads" if key_softmax_over_heads else "positions"
-            self.cross_attention = EfficientAttention(d, heads, dropout, key_softmax)
-        elif cross_attention == "softmax":
-            self.cross_attention = Attention(d, heads, dropout)
+        elif s.cross_attention == "efficient":
+            key_softmax = "heads" if s.key_softmax_over_heads else "positions"
+            self.cross_attention = EfficientAttention(s.d, s.heads, s.dropout, key_softmax)
         else:
-            raise ModelError(f"cross_attention must be 'none', 'efficient' or 'softmax', got {cross_attention!r}")
-        self.blocks = nn.ModuleList(TransformerBlock(d, heads, dropout) for _ in range(blocks))
-        self.norm = nn.LayerNorm(d)
+            self.cross_attention = Attention(s.d, s.heads, s.dropout)
+        self.blocks = nn.ModuleList(TransformerBlock(s.d, s.heads, s.dropout) for _ in range(s.blocks))
+        self.norm = nn.LayerNorm(s.d)
 
     # ------------------------------------------------------------ the network
 
@@ -103,41 +120,43 @@ class DiffuRec(DiffusionRecommender):
         e = self.item_embedding(history)
         return self.item_dropout(e if self.positions is None else e + self.positions(e))
 
-    def fuse(self, e: Tensor, xt: Tensor, t: Tensor, valid: Tensor, noise: Noise, step: int = 0) -> Tensor:
+    def fuse(self, e: Tensor, xt: Tensor, t: Tensor, valid: Tensor, noise: NormalNoise, step: int = 0) -> Tensor:
         """z `(B, L, d)`: the noised target x_t `(B, d)` and the step t `(B,)` laid over the history e `(B, L, d)`."""
-        lambda_ = self.delta + self.delta * noise(e, step, LAMBDA)
+        lambda_ = self.settings.delta * (1 + noise(e, step, LAMBDA))
         u = lambda_ * (xt + self.step_embedding(t))[:, None, :]
         if self.cross_attention is None:
             return e + u
-        query, context = (u, e) if self.query_from_target else (e, u)
+        query, context = (u, e) if self.settings.query_from_target else (e, u)
         mask = valid if isinstance(self.cross_attention, EfficientAttention) else key_mask(valid)
         attended = self.cross_attention(query, context, mask)
-        return e + attended if self.residual else attended
+        return e + attended if self.settings.residual else attended
 
     def approximate(self, z: Tensor, valid: Tensor) -> Tensor:
         """The Transformer: z `(B, L, d)` -> x0_hat `(B, d)`, read off at the last position."""
-        mask = row_mask(valid) if self.mask_rows else key_mask(valid)
-        blocks = self.blocks[-1:] if self.only_last_block else self.blocks
-        for block in blocks:
-            z = block(z, mask)
+        mask = row_mask(valid) if self.settings.mask_rows else key_mask(valid)
+        if not self.settings.only_last_block:
+            for block in self.blocks[:-1]:
+                z = block(z, mask)
+        z = self.blocks[-1](z, mask, last=True)
         return self.norm(z[:, -1])
 
     # ------------------------------------------------------------ training
 
-    def loss(self, batch: Batch, noise: Noise, epoch: float = 0.0) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, noise: NormalNoise, epoch: float = 0.0) -> dict[str, Tensor]:
         valid = batch.history != 0
         x0 = self.item_embedding(batch.target)
-        t = noise.integers(1, self.diffusion.T, len(x0)).to(x0.device)
-        draw = noise(x0[:, 0], 0, OFFSET) if self.offset_strength else None
-        eps = offset_noise(noise(x0), self.offset_mean, self.offset_strength, draw)
+        t = noise.integers(1, self.diffusion.T)
+        s = self.settings
+        draw = noise(x0[:, :1], 0, OFFSET) if s.offset_strength else None
+        eps = offset_noise(noise(x0), s.offset_mean, s.offset_strength, draw)
         xt = self.diffusion.q_sample(x0, t, eps)
         z = self.fuse(self.embed(batch.history), xt, t, valid, noise)
-        loss = F.cross_entropy(self.rounding(self.approximate(z, valid)), batch.target)
+        loss = F.cross_entropy(self.rounding(self.approximate(z, valid), batch.history), batch.target)
         return {"loss": loss}
 
     # ------------------------------------------------------------ inference
 
-    def start(self, history: Tensor, noise: Noise) -> tuple[Tensor, Denoise]:
+    def start(self, history: Tensor, noise: NormalNoise, grid: list[int]) -> tuple[Tensor, Denoise]:
         valid = history != 0
         e = self.embed(history)
         x_T = noise(e[:, -1], self.diffusion.T)
@@ -150,12 +169,6 @@ class DiffuRec(DiffusionRecommender):
 
 
 class DiffuRecSys(DiffuRec):
-    """DiffuRec with cross-attention and offset noise (V2 of the paper; `offset_mean=0` gives V1).
+    """DiffuRec with cross-attention and offset noise."""
 
-    eps ~ N(0.1 delta_c, I) and delta_c is stated nowhere; offset_mean = 0.1, delta_c = 1, is our choice.
-    """
-
-    def __init__(
-        self, num_items: int, cross_attention: str = "efficient", offset_mean: float = 0.1, **settings: Any
-    ) -> None:
-        super().__init__(num_items, cross_attention=cross_attention, offset_mean=offset_mean, **settings)
+    Settings = DiffuRecSysSettings
