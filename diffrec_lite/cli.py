@@ -10,7 +10,6 @@ import json
 import os
 import shlex
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,7 +56,7 @@ def prepare_data(
 ) -> None:
     """Turn an official archive into a data set that `train` reads."""
     from diffrec_lite.data import archives
-    from diffrec_lite.training.presets import one_of
+    from diffrec_lite.training.recipe import one_of
 
     name = one_of("data set", name, archives.CATALOGUE)
     print(archives.prepare(name, source, out))
@@ -72,24 +71,21 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="At most so many epochs (default: the preset's).")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights, order, noise and dropout.")] = 0,
     device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: the faster, as measured.")] = "auto",
     changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last whole epoch.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that OUT holds.")] = False,
 ) -> None:
     """Train a model and leave it in OUT, with its curve (history.csv) and its record (run.json)."""
-    from diffrec_lite.training import presets
+    from diffrec_lite.training.recipe import settings
 
-    of_model, of_training = presets.settings(model, preset, changes)
+    of_model, of_training = settings(model, preset, changes)
     if epochs is not None:
         of_training["epochs"] = epochs
     import torch
 
     from diffrec_lite import models
-    from diffrec_lite.evaluation import evaluate_both
-    from diffrec_lite.training.loop import fit
-    from diffrec_lite.training.recipe import Recipe
-    from diffrec_lite.training.run import Run, describe
+    from diffrec_lite.training import run
 
     if "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ:
         message = "accelerate launch has started one process; on CPUs it needs --multi_gpu to start several"
@@ -98,31 +94,17 @@ def train(
     torch.manual_seed(seed)
     recommender = models.build(model, data.num_items, **of_model)
     _use_one_thread_if_small(recommender)
+    how = {"device": device, "precision": precision, "resume": resume, "overwrite": overwrite}
+    source = str(Path(dataset).resolve()) if Path(dataset).exists() else dataset
+    command = shlex.join(["diffrec-lite", *sys.argv[1:]])
     try:
-        where = {"device": device, "precision": precision}
-        done = fit(recommender, data, out, seed=seed, resume=resume, overwrite=overwrite, **where, **of_training)
+        done = run.train(recommender, data, out, seed=seed, source=source, command=command, **how, **of_training)
     except KeyboardInterrupt:
         print(f"stopped; the same command with --resume goes on with {out}", file=sys.stderr)
         raise typer.Exit(130) from None
-    if not done.is_main:
-        return
-    begun = time.perf_counter()
-    results = [e for split in ("val", "test") for e in evaluate_both(recommender, data, split, seed=seed)]
-    run = Run(
-        command=shlex.join(["diffrec-lite", *sys.argv[1:]]),
-        model=recommender.config,
-        training={**Recipe.defaults(), **of_training} if recommender.learns_from != "counts" else {},
-        seed=seed,
-        dataset=describe(data, str(Path(dataset).resolve()) if Path(dataset).exists() else dataset),
-        device=done.device,
-        precision=done.precision,
-        processes=done.processes,
-        seconds={"training": round(done.seconds, 2), "evaluation": round(time.perf_counter() - begun, 2)},
-        best_epoch=done.best_epoch,
-        metrics=[{name: _short(value) for name, value in e.flat().items()} for e in results],
-    )
-    run.save(out)
-    _show(results, f"{model} on {data.name}, best of {len(done.history)} epochs: {done.best_epoch}")
+    if done.evaluations:
+        title = f"{model} on {data.name}, best of {len(done.history)} epochs: {done.best_epoch}"
+        _show(list(done.evaluations.values()), title)
 
 
 @app.command()
@@ -139,8 +121,8 @@ def evaluate(
 ) -> None:
     """Rank the whole catalogue for every reader and print HR, NDCG and MRR with 95 % intervals."""
     from diffrec_lite import evaluation, models
-    from diffrec_lite.training.loop import make_accelerator
-    from diffrec_lite.training.run import RunError, fingerprint
+    from diffrec_lite.training.device import choose_device
+    from diffrec_lite.training.record import RunError, fingerprint
 
     recommender = models.load(folder)
     data = _load(dataset or _record(folder).dataset["source"])
@@ -148,7 +130,7 @@ def evaluate(
         raise RunError(f"{data.name} is not what it was when {folder} was trained; name the data with --dataset")
     _check_positive(steps=steps, batch_size=batch_size)
     _use_one_thread_if_small(recommender)
-    recommender.to(make_accelerator(device).device)
+    recommender.to(choose_device(device))
     settings = {"steps": steps, "filter_seen": filter_seen, "batch_size": batch_size, "seed": seed}
     found = evaluation.evaluate(recommender, data, split, progress=not as_json, **settings)
     if as_json:
@@ -169,10 +151,10 @@ def recommend(
 ) -> None:
     """Recommend the next items for one history."""
     from diffrec_lite import models
-    from diffrec_lite.training.run import read_items
+    from diffrec_lite.training.record import load_catalogue
 
     recommender = models.load(folder)
-    ids, tokens, titles = read_items(folder)
+    ids, tokens, titles = load_catalogue(folder)
     _check_positive(steps=steps)
     wanted = [token.strip() for token in history.split(",") if token.strip()]
     for token in wanted:
@@ -241,7 +223,7 @@ def _load(name: str) -> Any:
 
 
 def _record(folder: Path) -> Any:
-    from diffrec_lite.training.run import Run
+    from diffrec_lite.training.record import Run
 
     return Run.load(folder)
 
@@ -258,10 +240,6 @@ def _use_one_thread_if_small(model: Any) -> None:
 
     if "OMP_NUM_THREADS" not in os.environ and sum(p.numel() for p in model.parameters()) < 500_000:
         torch.set_num_threads(1)
-
-
-def _short(value: Any) -> Any:
-    return round(value, 6) if isinstance(value, float) else value
 
 
 def _show(results: list[Any], title: str) -> None:

@@ -13,8 +13,6 @@ import pytest
 import torch
 
 from diffrec_lite import cli, models
-from diffrec_lite.models import ModelError
-from diffrec_lite.training import presets
 from diffrec_lite.training.recipe import Recipe
 
 
@@ -49,13 +47,15 @@ def test_train_leaves_the_model_the_curve_and_the_record(folder):
     }
     record = json.loads((folder / "run.json").read_text())
     assert record["command"].startswith("diffrec-lite train diffurec --dataset bookshop")
-    assert record["seed"] == 3 and record["model"]["d"] == 16 and record["training"]["epochs"] == 1
-    assert record["training"].keys() == Recipe.defaults().keys()
+    assert (record["seed"], record["model"], record["dataset"]["source"]) == (3, "diffurec", "bookshop")
+    assert record["config"]["d"] == 16 and record["config"]["epochs"] == 1
+    assert Recipe.defaults().keys() <= record["config"].keys()
     assert record["dataset"]["items"] == 240 and len(record["dataset"]["fingerprint"]) == 16
     assert record["versions"]["torch"] == torch.__version__ and record["device"].startswith("cpu")
-    assert record["seconds"]["training"] > 0 and record["best_epoch"] == 1 and record["precision"] == "fp32"
-    protocols = [(found["split"], found["seen_filtered"]) for found in record["metrics"]]
-    assert protocols == [("val", False), ("val", True), ("test", False), ("test", True)]
+    assert record["seconds"] > 0 and record["best_epoch"] == 1 and record["precision"] in ("fp32", "bf16")
+    assert record["precision_reason"].startswith("measured")
+    for name in ("val", "val_filtered", "test", "test_filtered"):
+        assert (record[name]["split"], record[name]["seen_filtered"]) == (name.split("_")[0], "filtered" in name)
     assert list(pd.read_csv(folder / "history.csv"))[:4] == ["epoch", "step", "lr", "loss"]
 
 
@@ -66,8 +66,8 @@ def test_evaluate_prints_one_flat_object(folder):
     assert all(0 <= found[f"{metric}@{k}"] <= 1 for metric in ("HR", "NDCG") for k in (5, 10, 20))
     protocol = {"model": "diffurec", "dataset": "bookshop", "split": "test", "seen_filtered": False, "steps": 4}
     assert protocol.items() <= found.items() and found["users"] == 1500 and found["seed"] == 0
-    recorded = json.loads((folder / "run.json").read_text())["metrics"][2]
-    again = json.loads(run("evaluate", folder, "--json", "--seed", 3, "--batch-size", 100)[1])
+    recorded = json.loads((folder / "run.json").read_text())["test"]
+    again = json.loads(run("evaluate", folder, "--json", "--batch-size", 100)[1])
     assert again["HR@5"] == pytest.approx(recorded["HR@5"], abs=1e-6)
 
 
@@ -226,7 +226,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("diffrec_lite.training.loop.fit", stop)
+    monkeypatch.setattr("diffrec_lite.training.run.train", stop)
     code, _, err = run("train", "sasrec", "--dataset", "bookshop", "--out", tmp_path / "a")
     assert code == 130 and "--resume" in err
 
@@ -238,38 +238,3 @@ def test_help_is_quick_because_it_does_not_load_torch():
     assert done.returncode == 0 and done.stdout.rstrip().endswith("False")
     done = subprocess.run([sys.executable, "-m", "diffrec_lite", "train", "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "--resume" in done.stdout
-
-
-# ---------------------------------------------------------------- presets
-
-
-@pytest.mark.parametrize("preset", presets.PRESETS)
-@pytest.mark.parametrize("model", models.MODELS)
-def test_every_preset_builds_its_model(model, preset):
-    of_model, of_training = presets.settings(model, preset)
-    built = models.build(model, 20, **of_model)
-    recipe = Recipe(**of_training)
-    assert built.num_items == 20 and recipe.batch_size > 0
-    assert of_model.keys() | of_training.keys() == presets.PRESETS[preset][model].keys()
-
-
-def test_the_papers_settings():
-    model, training = presets.settings("diffurecsys", "paper")
-    wanted = {"d": 128, "max_len": 100, "blocks": 4, "T": 32, "dropout": 0.1, "item_dropout": 0.3}
-    assert wanted.items() <= model.items()
-    wanted = {"batch_size": 1024, "epochs": 41, "weight_decay": 1e-4, "lr_decay_from": 30, "optimizer": "adam"}
-    assert wanted.items() <= training.items()
-    model, training = presets.settings("dcrec", "paper")
-    assert {"d": 128, "max_len": 50, "blocks": 4, "T": 50, "item_dropout": 0.4}.items() <= model.items()
-    assert {"batch_size": 512, "lr": 4e-3, "patience": 5}.items() <= training.items()
-
-
-def test_changes_have_the_type_of_the_setting():
-    changes = ["d=32", "dropout=0", "positions=true", "sampling_steps=none", "schedule=cosine", "lr=1e-2"]
-    model, training = presets.settings("diffurec", "quick", changes)
-    assert model["d"] == 32 and isinstance(model["dropout"], float) and model["positions"] is True
-    assert model["sampling_steps"] is None and model["schedule"] == "cosine" and training["lr"] == 0.01
-    with pytest.raises(ModelError, match="true or false"):
-        presets.settings("diffurec", "quick", ["positions=1"])
-    with pytest.raises(ModelError, match="whole number"):
-        presets.settings("diffurec", "quick", ["sampling_steps=2.5"])

@@ -45,12 +45,12 @@ def write_model(model: nn.Module, folder: Path) -> None:
 
 
 @dataclass
-class Checkpoint:
+class Progress:
     """All that training needs to go on: where it is, what it has seen, and every number it has learnt.
 
     `settings` is what must not change between the start and a resume; `history` has one row an epoch; `seconds` is
-    the time spent so far. `weights` and `best` are state dicts on the CPU, `optimizer` the state of each parameter as
-    "name/key" -> tensor.
+    the time spent so far; `precision` was settled at the start. `weights` and `best` are state dicts on the CPU,
+    `optimizer` is the state of each parameter as "name/key" -> tensor.
     """
 
     settings: dict[str, Any]
@@ -58,22 +58,24 @@ class Checkpoint:
     step: int = 0
     best_epoch: int = 0
     seconds: float = 0.0
+    precision: str = "fp32"
+    precision_reason: str = ""
     history: list[dict[str, float]] = field(default_factory=list)
     weights: dict[str, Tensor] = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, Tensor] = field(default_factory=dict)
 
     GROUPS = ("weights", "best", "optimizer")
-    COUNTERS = ("settings", "epoch", "step", "best_epoch", "seconds", "history")
+    COUNTERS = ("settings", "epoch", "step", "best_epoch", "seconds", "precision", "precision_reason", "history")
 
     def save(self, path: Path) -> None:
         """Write the file in one step. Raises OSError when the disk is full or read-only; the old file then stays."""
         tensors = {f"{group}|{name}": x for group in self.GROUPS for name, x in getattr(self, group).items()}
         counters = {name: getattr(self, name) for name in self.COUNTERS}
-        write(path, save(tensors, metadata={"diffrec_lite": json.dumps(counters)}))
+        write(path, save(tensors, metadata={"diffrec_lite": json.dumps(counters, allow_nan=False)}))
 
     @classmethod
-    def load(cls, path: Path) -> Checkpoint:
+    def load(cls, path: Path) -> Progress:
         """Read the file that `save` wrote. Raises CheckpointError when it is damaged or something else."""
         groups: dict[str, dict[str, Tensor]] = {group: {} for group in cls.GROUPS}
         try:

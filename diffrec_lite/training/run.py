@@ -1,131 +1,237 @@
-"""The record of a run: what was trained on what, by which command, with which versions, how long, and how well."""
+"""A whole run: the loop, and around it a folder, a checkpoint an epoch, the best epoch, a bar and a record."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import json
-import platform
-import subprocess
-from dataclasses import asdict, dataclass, field
+import shutil
+import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from accelerate import Accelerator
+from tqdm.auto import tqdm
 
-import diffrec_lite
 from diffrec_lite.data import SequenceDataset
-from diffrec_lite.training.checkpoint import write
+from diffrec_lite.evaluation import Evaluation
+from diffrec_lite.models.base import Recommender
+from diffrec_lite.training.checkpoint import (
+    CHECKPOINT,
+    CheckpointError,
+    Progress,
+    on_cpu,
+    optimizer_tensors,
+    restore_optimizer,
+    write,
+    write_model,
+)
+from diffrec_lite.training.device import choose_device, choose_precision, device_of, make_accelerator
+from diffrec_lite.training.loop import examples, fit
+from diffrec_lite.training.recipe import Recipe
+from diffrec_lite.training.record import (
+    CATALOGUE,
+    RUN,
+    Run,
+    describe,
+    device_name,
+    evaluations,
+    fingerprint,
+    save_catalogue,
+)
 
-RUN, ITEMS = "run.json", "items.csv"
+HISTORY = "history.csv"
+FILES = (CHECKPOINT, "model.safetensors", "config.json", "README.md", CATALOGUE, HISTORY, RUN)
+GOAL = "val NDCG@10"  # what the best epoch is best in
 
 
-class RunError(ValueError):
-    """A run folder that lacks a file or holds a damaged one; the message names it."""
+@dataclass(frozen=True)
+class Outcome:
+    """What `train` did: a row of `history` an epoch, the best epoch, seconds of training, and where it ran.
 
+    `evaluations` has val, val_filtered, test and test_filtered if there is a folder that records them. Of several
+    processes only the main one has them.
+    """
 
-@dataclass
-class Run:
-    """All that somebody needs to repeat a run and to compare with it. `metrics` holds flat `Evaluation`s."""
-
-    command: str
-    model: dict[str, Any]
-    training: dict[str, Any]
-    seed: int
-    dataset: dict[str, Any]
+    history: pd.DataFrame
+    best_epoch: int
+    seconds: float
     device: str
     precision: str
     processes: int
-    seconds: dict[str, float]
-    best_epoch: int
-    metrics: list[dict[str, Any]]
-    versions: dict[str, str] = field(default_factory=lambda: versions())
-    commit: str | None = field(default_factory=lambda: commit())
-
-    def save(self, folder: Path) -> None:
-        write(folder / RUN, json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n")
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Run:
-        """Read `run.json`. Raises RunError when it is missing or damaged."""
-        path = Path(folder) / RUN
-        try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            raise RunError(f"{path}: no such file; the run did not finish, go on with train --resume") from None
-        except (TypeError, ValueError) as problem:
-            raise RunError(f"{path}: not the record of a run ({problem})") from None
+    evaluations: dict[str, Evaluation]
 
 
-def describe(dataset: SequenceDataset, source: str) -> dict[str, Any]:
-    """A data set by its name, where it was read from, its size, and a fingerprint of its content."""
-    return {
-        "name": dataset.name,
-        "source": source,
-        "users": dataset.num_users,
-        "items": dataset.num_items,
-        "interactions": dataset.num_interactions,
-        "fingerprint": fingerprint(dataset),
-    }
+def train(
+    model: Recommender,
+    dataset: SequenceDataset,
+    out: str | Path | None = None,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "fp32",
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: bool = True,
+    source: str | None = None,
+    command: str = "train()",
+    **recipe: Any,
+) -> Outcome:
+    """Train `model` in place; it ends with the weights of its best epoch, in evaluation mode. `recipe`: see `Recipe`.
 
+    With a folder `out`, every epoch leaves there the best model so far, `items.csv`, `history.csv` and a checkpoint,
+    and the end leaves `run.json`, a record that names the data by `source` and the caller by `command`. `resume` goes
+    on from the checkpoint. A folder that holds a run is left alone unless `resume` or `overwrite`.
+    `device` is auto, cpu, cuda or mps. `precision` is fp32, bf16 or auto, which times both and says which it took.
+    Raises NonFiniteLoss, CheckpointError, OSError for a folder that cannot be written, and ValueError.
+    """
+    recipe, accelerator = Recipe.of("training", **recipe), make_accelerator(device)
+    main = accelerator.is_main_process
+    out = prepare_folder(out, resume, overwrite, accelerator)
+    state = Progress(run_settings(model, dataset, recipe, seed))
+    if resume and out is not None and (out / CHECKPOINT).exists():
+        saved = Progress.load(out / CHECKPOINT)
+        saved.belongs_to(state.settings, out / CHECKPOINT)
+        state = saved
+    model.to(accelerator.device if accelerator.num_processes > 1 else choose_device(device))
+    settle_precision(state, precision, model, dataset, recipe, accelerator)
+    optimizer = None if model.learns_from == "counts" else recipe.make_optimizer(model)
+    if state.epoch:
+        model.load_state_dict(state.weights)
+    if state.optimizer:
+        restore_optimizer(model, optimizer, state.optimizer)
 
-def fingerprint(dataset: SequenceDataset) -> str:
-    """16 hexadecimal digits that change whenever a sequence or an item's name does (SHA-256)."""
-    digest = hashlib.sha256()
-    for tensor in (dataset.items, dataset.offsets):
-        digest.update(tensor.numpy().astype("<i8").tobytes())
-    digest.update("\n".join(str(token) for token in dataset.item_tokens).encode())
-    return digest.hexdigest()[:16]
-
-
-def write_items(dataset: SequenceDataset, path: Path) -> None:
-    """`item,token,title`: with it a model folder can name its items without the data set."""
-    ids = range(1, dataset.num_items + 1)
-    titles = dataset.titles or [""] * (dataset.num_items + 1)
-    table = {"item": ids, "token": [dataset.item_tokens[i] for i in ids], "title": [titles[i] for i in ids]}
-    write(path, pd.DataFrame(table).to_csv(index=False, lineterminator="\n"))
-
-
-def read_items(folder: str | Path) -> tuple[dict[str, int], list[str], list[str]]:
-    """The ids of all tokens, the tokens by id, the titles by id. Raises RunError when the file is unusable."""
-    path = Path(folder) / ITEMS
+    total = recipe.epochs * recipe.steps(len(examples(model, dataset))) if optimizer else 1
+    bar = tqdm(total=total, initial=state.step, unit="step", mininterval=1, disable=not (progress and main))
+    how = {"seed": seed, "precision": state.precision, "accelerator": accelerator, "optimizer": optimizer}
+    rows = fit(model, dataset, recipe, **how, done=state.epoch, on_step=lambda step: bar.update())
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        tokens, titles = ["[PAD]", *table["token"]], ["", *table["title"]]
-        if table["item"].tolist() != [str(i) for i in range(1, len(tokens))]:
-            raise ValueError("the ids do not count from 1")
-    except FileNotFoundError:
-        raise RunError(f"{path}: no such file; a model folder is what `diffrec-lite train` leaves in --out") from None
-    except (KeyError, ValueError) as problem:
-        raise RunError(f"{path}: not a table of items ({problem})") from None
-    return {token: i for i, token in enumerate(tokens) if i}, tokens, titles
+        while state.epoch - state.best_epoch < recipe.patience:
+            bar.set_description(f"epoch {state.epoch + 1}/{recipe.epochs}", refresh=False)
+            begun = time.perf_counter()
+            row = next(rows, None)
+            if row is None:
+                break
+            take(state, row, model, optimizer)
+            state.seconds += time.perf_counter() - begun
+            bar.set_postfix({name: f"{row[name]:.4f}" for name in ("loss", GOAL) if name in row})
+            if main and out is not None:
+                save(state, model, dataset, out)
+    finally:
+        bar.close()
+        if state.best:
+            model.load_state_dict(state.best)
+        model.eval()
+    where = {"device": device_name(device_of(model)), "precision": state.precision}
+    where["processes"] = accelerator.num_processes
+    found = {}
+    if main and out is not None:
+        save(state, model, dataset, out, finished=True)
+        about = {"seed": seed, "command": command, "dataset": describe(dataset, source or dataset.name), **where}
+        found = record(state, model, dataset, recipe, out, about)
+    return Outcome(pd.DataFrame(state.history), state.best_epoch, state.seconds, **where, evaluations=found)
 
 
-def device_name(device: torch.device) -> str:
-    """ "cuda: NVIDIA H200", "cpu: x86_64", …"""
-    if device.type == "cuda":
-        return f"cuda: {torch.cuda.get_device_name(device)}"
-    return f"{device.type}: {platform.machine()}"
+def settle_precision(
+    state: Progress,
+    wanted: str,
+    model: Recommender,
+    dataset: SequenceDataset,
+    recipe: Recipe,
+    accelerator: Accelerator,
+) -> None:
+    """Decide the precision of a new run; a resumed one keeps its own. Raises CheckpointError when told otherwise."""
+    if state.epoch:
+        if wanted not in ("auto", state.precision):
+            raise CheckpointError(f"precision was {state.precision}, is {wanted}; resume with the same settings")
+        return
+    batch = None
+    if wanted == "auto" and model.learns_from != "counts":
+        batches = examples(model, dataset).batches(recipe.batch_size, model.max_len, seed=0, device=device_of(model))
+        batch = next(iter(batches))
+    state.precision, state.precision_reason = choose_precision(wanted, model, batch, accelerator)
+    if batch is not None and accelerator.is_main_process:
+        print(f"precision {state.precision}; {state.precision_reason}", file=sys.stderr)
 
 
-def versions() -> dict[str, str]:
-    packages = ("torch", "accelerate", "safetensors", "numpy")
-    found = {package: importlib.metadata.version(package) for package in packages}
-    return {"python": platform.python_version(), "diffrec-lite": diffrec_lite.__version__, **found}
+def take(state: Progress, row: dict[str, float], model: Recommender, optimizer: torch.optim.Optimizer | None) -> None:
+    """Bring a run's state to the end of the epoch that `row` tells of."""
+    state.epoch, state.step = row["epoch"], row["step"]
+    state.history.append(row)
+    state.weights = on_cpu(model.state_dict())
+    state.optimizer = optimizer_tensors(model, optimizer) if optimizer else {}
+    if state.best_epoch == 0 or row[GOAL] > state.history[state.best_epoch - 1][GOAL]:
+        state.best_epoch, state.best = state.epoch, on_cpu(model.state_dict())
 
 
-def commit() -> str | None:
-    """The git commit of this program, with "+changes" where files differ from it; None outside its repository."""
-    package = Path(__file__).resolve().parents[1]
+def run_settings(model: Recommender, dataset: SequenceDataset, recipe: Recipe, seed: int) -> dict[str, Any]:
+    """What a resumed run must have in common with its beginning; the number of epochs and the patience may grow."""
+    training = {name: value for name, value in recipe.as_dict().items() if name not in ("epochs", "patience")}
+    return {**model.config, **training, "seed": seed, "dataset": dataset.name, "data": fingerprint(dataset)}
 
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(package), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
-    try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != package.parent:
-            return None
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--", str(package)) else "")
-    except (OSError, subprocess.SubprocessError):
+# ---------------------------------------------------------------- the folder
+
+
+def prepare_folder(out: str | Path | None, resume: bool, overwrite: bool, accelerator: Accelerator) -> Path | None:
+    """Make the folder of a run and see that it can be written. Raises CheckpointError if it holds another run."""
+    if out is None:
         return None
+    out = Path(out)
+    if accelerator.is_main_process:
+        held = [name for name in FILES if (out / name).exists()]
+        if held and overwrite and not resume:
+            for name in held:
+                (out / name).unlink()
+        elif held and not resume:
+            raise CheckpointError(
+                f"{out} already holds a run; add --resume to go on with it, or --overwrite to lose it"
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        for left in out.glob(".model-*"):  # of a run that was killed while it wrote
+            shutil.rmtree(left, ignore_errors=True)
+        write(out / ".probe", b"")
+        (out / ".probe").unlink()
+    accelerator.wait_for_everyone()
+    return out
+
+
+def save(state: Progress, model: Recommender, dataset: SequenceDataset, out: Path, finished: bool = False) -> None:
+    """Write the checkpoint first, since the other files can be made from it, then what a reader of the folder wants."""
+    state.save(out / CHECKPOINT)
+    if not (out / CATALOGUE).exists():
+        save_catalogue(dataset, out)
+    write(out / HISTORY, pd.DataFrame(state.history).to_csv(index=False, lineterminator="\n"))
+    if finished or state.best_epoch == state.epoch:  # the model then has the weights of the best epoch
+        write_model(model, out)
+
+
+def record(
+    state: Progress,
+    model: Recommender,
+    dataset: SequenceDataset,
+    recipe: Recipe,
+    out: Path,
+    about: dict[str, Any],
+) -> dict[str, Evaluation]:
+    """Evaluate the best weights and write `run.json`. The results are at the model's own number of steps."""
+    begun = time.perf_counter()
+    found = evaluations(model, dataset)
+    config = {name: value for name, value in model.config.items() if name != "model"}
+    Run(
+        model=type(model).__name__.lower(),
+        config={**config, **(recipe.as_dict() if model.learns_from != "counts" else {})},
+        precision_reason=state.precision_reason,
+        seconds=round(state.seconds, 2),
+        best_epoch=state.best_epoch,
+        history=state.history,
+        **{name: rounded(result.flat()) for name, result in found.items()},
+        evaluation_seconds=round(time.perf_counter() - begun, 2),
+        **about,
+    ).save(out)
+    return found
+
+
+def rounded(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}

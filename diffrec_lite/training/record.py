@@ -1,0 +1,153 @@
+"""The record of a run: what was trained on what, by which command, with which versions, how long, and how well."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+import diffrec_lite
+from diffrec_lite.data import SequenceDataset
+from diffrec_lite.evaluation import Evaluation, evaluate_both
+from diffrec_lite.models.base import Recommender
+from diffrec_lite.training.checkpoint import write
+
+RUN, CATALOGUE = "run.json", "items.csv"
+
+
+class RunError(ValueError):
+    """A run folder that lacks a file or holds a damaged one; the message names it."""
+
+
+@dataclass
+class Run:
+    """All that somebody needs to repeat a run and to compare with it, one JSON object.
+
+    `config` holds every setting of the model and of training; `seconds` are those of training with its validations,
+    `evaluation_seconds` those of the four evaluations, each a flat `Evaluation` ("HR@5", "HR@5 low", …); `history` has
+    a row an epoch.
+    """
+
+    model: str
+    dataset: dict[str, Any]
+    seed: int
+    command: str
+    config: dict[str, Any]
+    device: str
+    precision: str
+    precision_reason: str
+    processes: int
+    seconds: float
+    evaluation_seconds: float
+    best_epoch: int
+    val: dict[str, Any]
+    val_filtered: dict[str, Any]
+    test: dict[str, Any]
+    test_filtered: dict[str, Any]
+    history: list[dict[str, float]]
+    versions: dict[str, str] = field(default_factory=lambda: versions())
+    commit: str | None = field(default_factory=lambda: commit())
+
+    def save(self, folder: Path) -> None:
+        """Write `run.json`. Raises ValueError for a number that JSON does not have (NaN, infinity)."""
+        write(folder / RUN, json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Run:
+        """Read `run.json`. Raises RunError when it is missing or damaged."""
+        path = Path(folder) / RUN
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise RunError(f"{path}: no such file; the run did not finish, go on with train --resume") from None
+        except (TypeError, ValueError) as problem:
+            raise RunError(f"{path}: not the record of a run ({problem})") from None
+
+
+def evaluations(model: Recommender, dataset: SequenceDataset) -> dict[str, Evaluation]:
+    """The four results that a record holds: val and test, unfiltered and seen-filtered, at the model's own steps."""
+    found = {}
+    for split in ("val", "test"):
+        found[split], found[f"{split}_filtered"] = evaluate_both(model, dataset, split)
+    return found
+
+
+def describe(dataset: SequenceDataset, source: str) -> dict[str, Any]:
+    """A data set by its name, where it was read from, its size, and a fingerprint of its content."""
+    return {
+        "name": dataset.name,
+        "source": source,
+        "users": dataset.num_users,
+        "items": dataset.num_items,
+        "interactions": dataset.num_interactions,
+        "fingerprint": fingerprint(dataset),
+    }
+
+
+def fingerprint(dataset: SequenceDataset) -> str:
+    """16 hexadecimal digits that change whenever a sequence or an item's name does (SHA-256)."""
+    digest = hashlib.sha256()
+    for tensor in (dataset.items, dataset.offsets):
+        digest.update(tensor.numpy().astype("<i8").tobytes())
+    digest.update("\n".join(str(token) for token in dataset.item_tokens).encode())
+    return digest.hexdigest()[:16]
+
+
+def save_catalogue(dataset: SequenceDataset, folder: Path) -> None:
+    """`items.csv` with item,token,title: with it a model folder can name its items without the data set."""
+    ids = range(1, dataset.num_items + 1)
+    titles = dataset.titles or [""] * (dataset.num_items + 1)
+    table = {"item": ids, "token": [dataset.item_tokens[i] for i in ids], "title": [titles[i] for i in ids]}
+    write(folder / CATALOGUE, pd.DataFrame(table).to_csv(index=False, lineterminator="\n"))
+
+
+def load_catalogue(folder: str | Path) -> tuple[dict[str, int], list[str], list[str]]:
+    """The ids of all tokens, the tokens by id, the titles by id. Raises RunError when the file is unusable."""
+    path = Path(folder) / CATALOGUE
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        tokens, titles = ["[PAD]", *table["token"]], ["", *table["title"]]
+        if table["item"].tolist() != [str(i) for i in range(1, len(tokens))]:
+            raise ValueError("the ids do not count from 1")
+    except FileNotFoundError:
+        raise RunError(f"{path}: no such file; a model folder is what `diffrec-lite train` leaves in --out") from None
+    except (KeyError, ValueError) as problem:
+        raise RunError(f"{path}: not a table of items ({problem})") from None
+    return {token: i for i, token in enumerate(tokens) if i}, tokens, titles
+
+
+def device_name(device: torch.device) -> str:
+    """ "cuda: NVIDIA H200", "cpu: x86_64", …"""
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    return f"{device.type}: {platform.machine()}"
+
+
+def versions() -> dict[str, str]:
+    packages = ("torch", "accelerate", "safetensors", "numpy")
+    found = {package: importlib.metadata.version(package) for package in packages}
+    return {"python": platform.python_version(), "diffrec-lite": diffrec_lite.__version__, **found}
+
+
+def commit() -> str | None:
+    """The git commit of this program, with "+changes" where files differ from it; None outside its repository."""
+    package = Path(__file__).resolve().parents[1]
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(package), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != package.parent:
+            return None
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--", str(package)) else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

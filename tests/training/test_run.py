@@ -1,0 +1,257 @@
+"""A whole run: resumed runs, killed runs and two processes all end where they should, and leave a record."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from diffrec_lite import models
+from diffrec_lite.data import SequenceDataset
+from diffrec_lite.evaluation import evaluate
+from diffrec_lite.training.checkpoint import CHECKPOINT, CheckpointError, Progress, write
+from diffrec_lite.training.loop import NonFiniteLoss
+from diffrec_lite.training.record import Run, RunError, fingerprint, load_catalogue
+from diffrec_lite.training.run import train as train_run
+
+
+def train(model, data, out=None, **settings):
+    quiet = {"progress": False, "device": "cpu", "batch_size": 32, "epochs": 4}
+    return train_run(model, data, out, **{**quiet, **settings})
+
+
+def test_it_learns_and_ends_with_the_best_weights(data, build):
+    model = build("sasrec", dropout=0.1)
+    done = train(model, data, epochs=25, lr=1e-2, patience=25)
+    assert done.history["loss"].iloc[-1] < done.history["loss"].iloc[0] - 0.5
+    assert done.history["val NDCG@10"].max() > 0.6
+    assert done.best_epoch == done.history["val NDCG@10"].idxmax() + 1 < 25
+    best = evaluate(model, data, "val").metrics["NDCG@10"]
+    assert best == pytest.approx(done.history["val NDCG@10"].max(), abs=1e-12)
+    assert not model.training and done.precision == "fp32" and done.device.startswith("cpu")
+
+
+@pytest.mark.parametrize("name", ["sasrec", "diffurecsys", "dcrec"])
+def test_a_resumed_run_is_the_same_bit_for_bit(data, build, weights, tmp_path, name):
+    whole, first, second = build(name), build(name), build(name)
+    train(whole, data, tmp_path / "whole", epochs=4, warmup=7)
+    train(first, data, tmp_path / "parts", epochs=2, warmup=7)
+    torch.manual_seed(1234)
+    train(second, data, tmp_path / "parts", epochs=4, warmup=7, resume=True)
+    assert torch.equal(weights(whole), weights(second))
+    for file in ("history.csv", "model.safetensors", "config.json"):
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "parts" / file).read_bytes()
+    one, other = Progress.load(tmp_path / "whole" / CHECKPOINT), Progress.load(tmp_path / "parts" / CHECKPOINT)
+    assert one.step == other.step
+    for group in Progress.GROUPS:
+        mine, theirs = getattr(one, group), getattr(other, group)
+        assert mine.keys() == theirs.keys() and all(torch.equal(mine[key], theirs[key]) for key in mine)
+    assert len(one.optimizer) == 3 * len(list(whole.parameters()))
+
+
+def test_resuming_what_is_finished_changes_nothing(data, build, weights, tmp_path):
+    train(build(), data, tmp_path, epochs=2)
+    before = (tmp_path / "history.csv").read_bytes(), (tmp_path / "model.safetensors").read_bytes()
+    model = build()
+    train(model, data, tmp_path, epochs=2, resume=True)
+    assert before == ((tmp_path / "history.csv").read_bytes(), (tmp_path / "model.safetensors").read_bytes())
+    assert torch.equal(weights(model), weights(models.load(tmp_path)))
+
+
+def test_resume_repairs_files_that_a_kill_left_behind(data, build, tmp_path):
+    train(build(), data, tmp_path, epochs=2)
+    whole = (tmp_path / "history.csv").read_bytes()
+    (tmp_path / "history.csv").write_text("epoch,st")
+    (tmp_path / "model.safetensors").unlink()
+    (tmp_path / ".checkpoint.safetensors.partial").write_bytes(b"half a file")
+    (tmp_path / ".model-x").mkdir()
+    train(build(), data, tmp_path, epochs=2, resume=True)
+    assert (tmp_path / "history.csv").read_bytes() == whole
+    assert models.load(tmp_path).num_items == 12
+    assert not (tmp_path / ".model-x").exists()
+
+
+def test_a_run_is_never_overwritten_by_accident(data, build, tmp_path):
+    train(build(), data, tmp_path, epochs=1)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    with pytest.raises(CheckpointError, match="already holds a run"):
+        train(build(), data, tmp_path, epochs=1)
+    with pytest.raises(CheckpointError, match=r"lr was 0\.001, is 0\.5"):
+        train(build(), data, tmp_path, lr=0.5, resume=True)
+    with pytest.raises(CheckpointError, match="d was 16, is 32"):
+        train(build(d=32), data, tmp_path, resume=True)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+    train(build(), data, tmp_path, epochs=1, lr=0.5, overwrite=True)
+    assert (tmp_path / CHECKPOINT).read_bytes() != before
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04.", b"\x02\0\0\0\0\0\0\0{}"])
+def test_a_damaged_checkpoint_is_refused(data, build, tmp_path, content):
+    (tmp_path / CHECKPOINT).write_bytes(content)
+    with pytest.raises(CheckpointError, match="not a checkpoint"):
+        train(build(), data, tmp_path, resume=True)
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
+    write(tmp_path / "file", "old")
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="space"):
+        write(tmp_path / "file", "new and longer")
+    assert (tmp_path / "file").read_text() == "old"
+
+
+def test_nan_keeps_what_was_saved_and_gives_back_the_best_weights(data, build, weights, tmp_path):
+    model = build("sasrec")
+    train(model, data, tmp_path, epochs=1)
+    before = (tmp_path / CHECKPOINT).read_bytes(), (tmp_path / "history.csv").read_bytes()
+    broken = build("sasrec")
+    loss = broken.loss
+    broken.loss = lambda batch, noise, epoch=0.0: {k: v * float("nan") for k, v in loss(batch, noise, epoch).items()}
+    with pytest.raises(NonFiniteLoss, match=r"epoch 2, step 3: loss nan"):
+        train(broken, data, tmp_path, epochs=3, resume=True)
+    assert before == ((tmp_path / CHECKPOINT).read_bytes(), (tmp_path / "history.csv").read_bytes())
+    assert torch.equal(weights(broken), weights(model))
+
+
+def test_early_stopping(data, build, tmp_path):
+    still = {"lr": 1e-12, "epochs": 50, "patience": 3}
+    done = train(build("sasrec"), data, tmp_path, **still)
+    assert done.best_epoch == 1 and len(done.history) == 4
+    assert len(train(build("sasrec"), data, tmp_path, **still, resume=True).history) == 4
+
+
+def test_count_models_only_count(data, tmp_path):
+    model = models.build("markov", 12)
+    done = train(model, data, tmp_path)
+    assert done.history["val HR@5"].item() > 0.6 and done.best_epoch == 1
+    again, resumed = models.load(tmp_path), models.build("markov", 12)
+    train(resumed, data, tmp_path, resume=True)
+    history = torch.tensor([[1, 2, 3]])
+    assert torch.equal(model.score(history), again.score(history))
+    assert torch.equal(model.score(history), resumed.score(history))
+    assert "epochs" not in Run.load(tmp_path).config
+
+
+def test_unknown_settings_are_refused(data, build):
+    with pytest.raises(ValueError, match="'epoch'"):
+        train(build(), data, epoch=3)
+
+
+# ---------------------------------------------------------------- what a run leaves
+
+
+def test_the_record_is_flat_json(data, build, tmp_path):
+    done = train(build(), data, tmp_path, epochs=2, seed=3, source="steps.inter", command="diffrec-lite train")
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    record = json.loads((tmp_path / "run.json").read_text(), parse_constant=refuse)
+    assert (record["model"], record["seed"], record["command"]) == ("diffurec", 3, "diffrec-lite train")
+    described = {"name": "steps", "source": "steps.inter", "users": 60, "items": 12, "fingerprint": fingerprint(data)}
+    assert described.items() <= record["dataset"].items()
+    assert record["dataset"]["interactions"] == data.num_interactions
+    assert record["config"]["d"] == 16 and record["config"]["batch_size"] == 32 and "model" not in record["config"]
+    assert record["history"] == done.history.to_dict("records") and len(record["history"]) == 2
+    assert record["precision"] == "fp32" and record["processes"] == 1 and record["seconds"] > 0
+    assert record["best_epoch"] == done.best_epoch and record["versions"]["torch"] == torch.__version__
+    for name, split, filtered in (("val", "val", False), ("test_filtered", "test", True), ("test", "test", False)):
+        found = evaluate(models.load(tmp_path), data, split, filter_seen=filtered)
+        assert record[name]["HR@5"] == pytest.approx(found.metrics["HR@5"], abs=1e-6)
+        low, high = found.intervals["MRR"]
+        assert (record[name]["MRR low"], record[name]["MRR high"]) == pytest.approx((low, high), abs=1e-6)
+        assert done.evaluations[name].metrics == found.metrics
+    assert Run.load(tmp_path).test == record["test"]
+
+
+def test_a_record_holds_only_numbers_that_json_has(data, build, tmp_path):
+    train(build(), data, tmp_path, epochs=1)
+    record = Run.load(tmp_path)
+    record.test["HR@5"] = float("nan")
+    with pytest.raises(ValueError, match="JSON"):
+        record.save(tmp_path)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(RunError, match="not the record of a run"):
+        Run.load(tmp_path)
+
+
+def test_items_are_named_without_the_data_set(data, build, tmp_path):
+    train(build(), data, tmp_path, epochs=1)
+    ids, tokens, _ = load_catalogue(tmp_path)
+    assert ids["book 3"] == 3 and tokens[3] == "book 3" and len(ids) == 12
+
+
+def test_the_fingerprint_changes_with_the_data(data):
+    items = data.items.clone()
+    items[0] = items[0] % 12 + 1
+    changed = SequenceDataset("steps", items, data.offsets, data.user_tokens, data.item_tokens)
+    assert fingerprint(changed) != fingerprint(data) and len(fingerprint(data)) == 16
+
+
+# ---------------------------------------------------------------- several processes, and none
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "diffrec_lite", "train", "sasrec", "--dataset", "bookshop", *arguments]
+
+
+SMALL = ["--set", "d=16", "--set", "blocks=1", "--set", "batch_size=256", "--set", "val_users=100", "--device", "cpu"]
+SMALL += ["--precision", "fp32"]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def test_two_processes_train_the_same_model(tmp_path):
+    still = [*SMALL, "--set", "dropout=0", "--set", "item_dropout=0", "--epochs", "2"]
+    subprocess.run(command("--out", str(tmp_path / "one"), *still), check=True, env=ENVIRONMENT, capture_output=True)
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    launch += ["--main_process_port", "0", "-m", *command("--out", str(tmp_path / "two"), *still)[2:]]
+    done = subprocess.run(launch, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two = (load_file(tmp_path / folder / "model.safetensors") for folder in ("one", "two"))
+    for name in one:
+        # A softmax does not see the bias of its keys: the gradient is rounding alone, which Adam makes a step of.
+        if not name.endswith("key.bias"):
+            torch.testing.assert_close(one[name], two[name], atol=1e-6, rtol=1e-5)
+    curves = [pd.read_csv(tmp_path / folder / "history.csv") for folder in ("one", "two")]
+    np.testing.assert_allclose(curves[0]["loss"], curves[1]["loss"], rtol=1e-4)
+    np.testing.assert_allclose(curves[0]["gradient norm"], curves[1]["gradient norm"], rtol=1e-3)
+    assert Run.load(tmp_path / "two").processes == 2
+
+
+def test_a_killed_run_resumes_to_the_same_history(tmp_path):
+    def run(folder: str, *more: str) -> subprocess.Popen:
+        everything = command("--out", str(tmp_path / folder), "--epochs", "6", *SMALL, *more)
+        return subprocess.Popen(everything, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    undisturbed = run("whole")
+    rng = np.random.default_rng()
+    checkpoint = tmp_path / "killed" / CHECKPOINT
+    process = run("killed")
+    after_epoch, deadline = rng.integers(0, 4), time.monotonic() + 90
+    while process.poll() is None and time.monotonic() < deadline and _epoch(checkpoint) < after_epoch:
+        time.sleep(0.02)
+    time.sleep(rng.uniform(0, 0.5))  # anywhere in the epoch, or in its writing
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process = run("killed", "--resume")
+    assert process.wait(300) == 0 and undisturbed.wait(300) == 0
+    assert (tmp_path / "killed" / "history.csv").read_bytes() == (tmp_path / "whole" / "history.csv").read_bytes()
+    assert (tmp_path / "killed" / "model.safetensors").read_bytes() == (
+        tmp_path / "whole" / "model.safetensors"
+    ).read_bytes()
+
+
+def _epoch(checkpoint: Path) -> int:
+    return Progress.load(checkpoint).epoch if checkpoint.exists() else 0
