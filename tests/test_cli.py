@@ -117,7 +117,7 @@ WRONG = {
     "a file that is none": (["train", "sasrec", "--dataset", "no/such.inter", "--out", "OUT"], "no/such.inter"),
     "a preset that is none": (
         ["train", "sasrec", "--dataset", "bookshop", "--out", "OUT", "--preset", "fast"],
-        "unknown preset 'fast'",
+        "unknown preset of sasrec 'fast'",
     ),
     "a setting that is none": (
         ["train", "sasrec", "--dataset", "bookshop", "--out", "OUT", "--set", "droput=0.1"],

@@ -22,7 +22,8 @@ CHECKPOINTS = Path(__file__).parents[1] / "data" / "checkpoints"
 def make(name: str) -> None:
     """Train `name` on the bookshop at the quick preset, seed 0, and keep what a notebook needs."""
     with tempfile.TemporaryDirectory() as out:
-        command = ["train", name, "--dataset", "bookshop", "--out", out, "--seed", "0", "--device", "cpu"]
+        command = ["train", name, "--dataset", "bookshop", "--out", out, "--seed", "0"]
+        command += ["--device", "cpu", "--precision", "fp32"]
         subprocess.run([sys.executable, "-m", "diffrec_lite", *command], check=True)
         (CHECKPOINTS / name).mkdir(parents=True, exist_ok=True)
         for file in KEPT:

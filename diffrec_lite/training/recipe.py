@@ -67,6 +67,7 @@ class Recipe(Settings):
 # "quick" finishes within two minutes on two CPU cores with the bookshop. Small and strongly regularised, since the
 # bookshop is small; few denoising steps, since more do not help (notebook 05).
 # "paper" is what each paper prints. SASRec's are ours, and so is what no paper states ("lr_decay").
+# A preset need not know every model: a third one, "repaired", is to hold the published DCRec with its repairs.
 # Two settings differ from the papers in kind and not in size. Positions: neighbours in a series are read in order, and
 # without positions the model cannot see that. The weight of ranking: as published it is 0.2 at most and 0.003 at the
 # end, beside two losses that are least when all item vectors are equal, and learning is slow.
@@ -159,7 +160,7 @@ def settings(
     Raises SettingError for an unknown model, preset or key, and for a value of the wrong type.
     """
     model = one_of("model", model, MODELS)
-    preset = one_of("preset", preset, PRESETS)
+    preset = one_of(f"preset of {model}", preset, [name for name in PRESETS if model in PRESETS[name]])
     of_model, of_training = ({one.name: one.type for one in fields(kind)} for kind in (MODELS[model].Settings, Recipe))
     wanted = dict(PRESETS[preset][model])
     for change in changes or []:

@@ -38,14 +38,20 @@ def test_the_fused_optimizer_takes_the_plain_one_s_steps(name):
     torch.testing.assert_close(ours.weight, theirs.weight)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("model", models.MODELS)
+@pytest.mark.parametrize(("preset", "model"), [(preset, model) for preset in PRESETS for model in PRESETS[preset]])
 def test_every_preset_builds_its_model(model, preset):
     of_model, of_training = settings(model, preset)
     built = models.build(model, 20, **of_model)
     recipe = Recipe(**of_training)
     assert built.num_items == 20 and recipe.batch_size > 0
     assert of_model.keys() | of_training.keys() == PRESETS[preset][model].keys()
+
+
+def test_a_preset_need_not_know_every_model(monkeypatch):
+    monkeypatch.setitem(PRESETS, "repaired", {"dcrec": {"d": 8}})
+    assert settings("dcrec", "repaired") == ({"d": 8}, {})
+    with pytest.raises(SettingError, match="unknown preset of sasrec 'repaired'"):
+        settings("sasrec", "repaired")
 
 
 @pytest.mark.parametrize("model", models.MODELS)
