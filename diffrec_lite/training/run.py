@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
-from diffrec_lite.data import SequenceDataset
+from diffrec_lite.data import Batch, SequenceDataset, Split
 from diffrec_lite.evaluation import Evaluation
 from diffrec_lite.models.base import Recommender
 from diffrec_lite.training.checkpoint import (
@@ -108,7 +108,7 @@ def train(
     rows = fit(model, dataset, recipe, **how, done=state.epoch, on_step=lambda step: bar.update())
     try:
         while state.epoch - state.best_epoch < recipe.patience:
-            bar.set_description(f"epoch {state.epoch + 1}/{recipe.epochs}", refresh=False)
+            bar.set_description(f"epoch {min(state.epoch + 1, recipe.epochs)}/{recipe.epochs}", refresh=False)
             begun = time.perf_counter()
             row = next(rows, None)
             if row is None:
@@ -148,11 +148,17 @@ def settle_precision(
         return
     batch = None
     if wanted == "auto" and model.learns_from != "counts":
-        batches = examples(model, dataset).batches(recipe.batch_size, model.max_len, seed=0, device=device_of(model))
-        batch = next(iter(batches))
+        batch = typical(examples(model, dataset), recipe.batch_size, model.max_len)
+        batch = Batch(*(column.to(device_of(model)) for column in batch))
     state.precision, state.precision_reason = choose_precision(wanted, model, batch, accelerator)
     if batch is not None and accelerator.is_main_process:
         print(f"precision {state.precision}; {state.precision_reason}", file=sys.stderr)
+
+
+def typical(split: Split, batch_size: int, max_len: int) -> Batch:
+    """A full batch of the examples whose histories have the most usual lengths, those around the median."""
+    start = max(0, (len(split) - batch_size) // 2)
+    return split.batch(split.positions.argsort(stable=True)[start : start + batch_size], max_len)
 
 
 def take(state: Progress, row: dict[str, float], model: Recommender, optimizer: torch.optim.Optimizer | None) -> None:

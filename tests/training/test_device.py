@@ -5,7 +5,7 @@ import torch
 
 from diffrec_lite.training import device
 from diffrec_lite.training.device import choose_device, choose_precision, device_of, make_accelerator
-from diffrec_lite.training.run import train
+from diffrec_lite.training.run import train, typical
 
 
 def test_devices_by_name():
@@ -34,7 +34,15 @@ def test_another_use_of_accelerate_is_explained(monkeypatch):
 
 @pytest.fixture
 def batch(data):
-    return next(data.train.batches(32, 8, seed=0))
+    return typical(data.train, 32, 8)
+
+
+def test_a_typical_batch_is_full_and_of_the_usual_length(data):
+    positions = data.train.positions
+    found = typical(data.train, 33, 50).positions
+    assert len(found) == 33 and found.median() == positions.median()
+    assert found.min() > positions.min() and found.max() < positions.max()
+    assert len(typical(data.train, 10**6, 50).users) == len(data.train)
 
 
 def test_a_precision_that_is_asked_for_is_taken(build, batch):
