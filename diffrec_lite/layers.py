@@ -67,10 +67,10 @@ class RelativePositions(nn.Module):
         super().__init__()
         self.table = nn.Parameter(torch.zeros(heads, 2 * max_len + 1))
 
-    def forward(self, mask: Tensor, queries: int) -> Tensor:
-        """The mask `(B, 1, 1 or queries, L)`, bias included, for the last `queries` positions: `(B, h, queries, L)`."""
-        L, middle = mask.shape[-1], self.table.shape[1] // 2
-        place = torch.arange(L, device=mask.device)
+    def forward(self, mask: Tensor, queries: int, keys: int) -> Tensor:
+        """A mask for the last `queries` of `keys` positions, bias included: `(B, h, queries, keys)`."""
+        middle = self.table.shape[1] // 2
+        place = torch.arange(keys, device=mask.device)
         distance = (place[-queries:, None] - place).clamp(-middle, middle) + middle
         bias = self.table[:, distance]
         return bias.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else bias + mask

@@ -98,8 +98,8 @@ def _shifted(x: Tensor, bits: int, width: int) -> Tensor:
 
 
 def _uniform(bits: Tensor) -> Tensor:
-    """Uniform on (0, 1), never 0 or 1, from the upper 24 of 32 bits."""
-    return (_shifted(bits, 8, 32).float() + 0.5) * 2.0**-24
+    """Uniform on (0, 1), never 0 or 1, from the upper 23 of 32 bits: with 24, float32 would round the last one to 1."""
+    return (_shifted(bits, 9, 32).float() + 0.5) * 2.0**-23
 
 
 def _signed(x: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
         `titles[i]` is the title of item i. `filter_seen` leaves out what a history already holds. Raises ValueError
         for an empty history, an id outside 1 … num_items, or a k outside 1 … num_items.
         """
-        whole = pad(histories)
+        whole = pad(histories).cpu()
         history = whole[:, -self.max_len :]
         if int(whole.max()) > self.num_items or int(whole.min()) < 0:
             worst = int(whole.max() if whole.max() > self.num_items else whole.min())
@@ -155,7 +155,7 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
         try:
             model = cls(**settings)
             model.load_state_dict(load_file(path))
-        except (OSError, SafetensorError, RuntimeError, TypeError) as problem:
+        except (OSError, SafetensorError, RuntimeError, TypeError, SettingError) as problem:
             raise ModelError(f"{path}: cannot be loaded as a {cls.__name__}: {problem}") from problem
         return model.eval()
 

@@ -91,5 +91,5 @@ class Masks(nn.Module):
             if self.how == "alone":
                 stream = torch.eye(L, dtype=torch.bool, device=valid.device)[None, None]
         if self.on_stream is not None:
-            stream, history = self.on_stream(stream, L), self.on_history(history, L)
+            stream, history = self.on_stream(stream, L, L), self.on_history(history, L, valid.shape[1])
         return stream, history

@@ -114,6 +114,8 @@ class DCRecSettings(Settings):
             raise ModelError(
                 "causal needs positions 'relative' or 'none', which a prefix and the whole share, and no mask_rows"
             )
+        if self.causal and self.delta_in_training:
+            raise ModelError("causal and delta_in_training: the noise of every position would hold its own target")
         if self.step_for_each and not self.causal:
             raise ModelError("step_for_each belongs to causal: otherwise only the last position is a target")
 

@@ -38,7 +38,8 @@ class Settings:
         for one in fields(self):
             value, rule = getattr(self, one.name), one.metadata
             if isinstance(one.default, float) and type(value) is int:
-                object.__setattr__(self, one.name, float(value))
+                value = _as_float(value)
+                object.__setattr__(self, one.name, value)
             elif not _has_type(value, one):
                 raise SettingError(f"{one.name} must be {_described(one)}, got {value!r}")
             if value is None:
@@ -72,6 +73,13 @@ class Settings:
             if name not in known:
                 raise SettingError(f"{what} has no setting {name!r}; it has {', '.join(sorted(known))}")
         return cls(**values)
+
+
+def _as_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _has_type(value: Any, one: Any) -> bool:
