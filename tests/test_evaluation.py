@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from diffrec_lite import models
+from diffrec_lite import metrics, models
 from diffrec_lite.data import SequenceDataset
 from diffrec_lite.evaluation import Oracle, evaluate, evaluate_both
 
@@ -73,14 +73,24 @@ def test_one_pass_gives_both_protocols():
     assert both[0].metrics["MRR"] < both[1].metrics["MRR"]
 
 
-@pytest.mark.parametrize("name", ["diffurec", "diffurecsys", "dcrec"])
-def test_a_metric_does_not_depend_on_the_batch_size(name):
+REPAIRED = {"stream": "guess", "slot": True, "positions": "after", "project": True, "seen_bias": True, "samples": 2}
+CAUSAL = {"causal": True, "positions": "relative", "slot": True, "stream": "guess", "seen_bias": True}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("diffurec", {}), ("diffurecsys", {}), ("dcrec", {}), ("dcrec", REPAIRED), ("dcrec", CAUSAL)],
+)
+def test_a_metric_does_not_depend_on_the_batch_size(name, settings):
+    """Nor on the padding, which the batch decides: alone a history has none, among others it is padded to theirs."""
     data = random_log()
     torch.manual_seed(0)
-    model = models.build(name, data.num_items, d=16, blocks=1, heads=2, T=6, max_len=8)
-    one, all_, three = (evaluate(model, data, batch_size=b, steps=3, seed=5).ranks for b in (1, 500, 3))
-    assert torch.equal(one, all_) and torch.equal(three, all_)
-    assert not torch.equal(evaluate(model, data, steps=3, seed=6).ranks, all_)  # the seed matters
+    model = models.build(name, data.num_items, d=16, blocks=1, heads=2, T=6, max_len=8, **settings)
+    one, all_, three = (evaluate_both(model, data, batch_size=b, steps=3, seed=5) for b in (1, 500, 3))
+    for protocol in (0, 1):
+        assert torch.equal(one[protocol].ranks, all_[protocol].ranks)
+        assert torch.equal(three[protocol].ranks, all_[protocol].ranks)
+    assert not torch.equal(evaluate(model, data, steps=3, seed=6).ranks, all_[0].ranks)  # the seed matters
 
 
 def test_some_readers_get_the_ranks_they_have_among_all():
@@ -134,6 +144,27 @@ def test_wrong_calls_are_refused():
         evaluate(Fixed(19), data)
     with pytest.raises(ValueError, match="nobody"):
         evaluate(Fixed(4), log([[1, 2]], 4))
+
+
+def test_the_bootstrap_is_drawn_once(monkeypatch):
+    found, calls, bootstrap = evaluate(Fixed(20), random_log(), seed=3), [], metrics.bootstrap
+
+    def counted(*args, **settings):
+        calls.append(settings)
+        return bootstrap(*args, **settings)
+
+    monkeypatch.setattr(metrics, "bootstrap", counted)
+    assert found.flat() == found.flat() and found.intervals == bootstrap(found.ranks, seed=3)
+    assert calls == [{"seed": 3}]
+
+
+def test_the_table_has_a_row_for_each_reader():
+    found = evaluate(Fixed(20), random_log())
+    table = found.table()
+    assert table.columns.tolist() == ["user", "target", "length", "rank"]
+    assert table["rank"].tolist() == found.ranks.tolist() and table["length"].tolist() == found.lengths.tolist()
+    by_hand = sum(rank <= 5 for rank in table["rank"]) / 30
+    assert found.metrics["HR@5"] == pytest.approx(by_hand)
 
 
 def test_flat_is_json_with_metrics_intervals_and_protocol():

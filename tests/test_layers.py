@@ -8,11 +8,16 @@ from diffrec_lite.layers import (
     Attention,
     CondLN,
     EfficientAttention,
+    FeedForward,
+    PlainLN,
     Positions,
+    RelativePositions,
+    SeenBias,
     StepEmbedding,
     TransformerBlock,
     causal_mask,
     key_mask,
+    last_query,
     row_mask,
     sinusoid,
 )
@@ -76,6 +81,63 @@ def test_causal_mask_hides_the_future(valid):
     assert bool(torch.isfinite(block(x, mask)).all())
 
 
+def test_a_context_can_be_read_once_and_looked_up_often(valid):
+    layer, mask = Attention(D, H), key_mask(valid)
+    context = torch.randn(B, L, D)
+    read = layer.read(context)
+    assert read[0].shape == read[1].shape == (B, H, L, D // H)
+    for _ in range(3):
+        x = torch.randn(B, 4, D)
+        assert torch.equal(layer.look_up(x, read, mask), layer(x, context, mask))
+
+
+@pytest.mark.parametrize("make_mask", [key_mask, causal_mask, row_mask, lambda valid: None])
+def test_the_last_position_alone_is_that_of_all(valid, make_mask):
+    block, x, mask = TransformerBlock(D, H), torch.randn(B, L, D), make_mask(valid)
+    last = block(x, mask, last=True)
+    assert last.shape == (B, 1, D)
+    assert torch.allclose(last, block(x, mask)[:, -1:], atol=1e-6)
+    assert mask is None or last_query(mask).shape[-2] == 1
+
+
+def test_relative_positions_are_a_number_for_each_distance(valid):
+    """By the definition, entry by entry: head h, query j, key k get table[h, j - k]; hidden keys stay hidden."""
+    layer = RelativePositions(H, max_len=4)  # distances beyond 4 share the last number
+    torch.nn.init.normal_(layer.table)
+    mask = layer(causal_mask(valid), L, L)
+    for b in range(B):
+        for j in range(L):
+            for k in range(L):
+                if k == j or (k < j and valid[b, k]):
+                    assert torch.equal(mask[b, :, j, k], layer.table[:, 4 + min(j - k, 4)])
+                else:
+                    assert bool((mask[b, :, j, k] == -torch.inf).all())
+
+
+def test_relative_positions_of_the_last_queries_are_those_of_all(valid):
+    layer = RelativePositions(H, max_len=8)
+    torch.nn.init.normal_(layer.table)
+    whole = layer(key_mask(valid), L, L)
+    assert torch.equal(layer(key_mask(valid), 2, L), whole[:, :, -2:])
+    assert torch.equal(layer(key_mask(valid)[..., 3:], L - 3, L - 3), whole[:, :, 3:, 3:])  # where it begins is nothing
+
+
+def test_relative_positions_are_kept_beside_the_released_mask(valid):
+    layer = RelativePositions(H, max_len=8)
+    torch.nn.init.normal_(layer.table)
+    mask = layer(row_mask(valid), L, L)
+    assert mask.shape == (B, H, L, L)
+    assert torch.equal(mask[1], layer(torch.ones(B, 1, L, L, dtype=torch.bool), L, L)[1])  # a row without padding
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_added_masks_take_the_type_of_the_scores(dtype, valid):
+    layer = Attention(D, H).to(dtype)
+    x = torch.randn(B, L, D, dtype=dtype)
+    mask = RelativePositions(H, L)(key_mask(valid), L, L)
+    assert mask.dtype == torch.float32 and layer(x, x, mask).dtype == dtype
+
+
 def test_efficient_attention_is_the_product_of_two_softmaxes(valid):
     """Multiplied out, softmax(Q) softmax(K)^T is an L × M map with rows that sum to 1, applied to V."""
     layer = EfficientAttention(D, H)
@@ -120,6 +182,32 @@ def test_cond_ln_scales_and_shifts_position_by_position():
     other[:, 2] += 1
     changed = (layer(x, other) - layer(x, condition)).abs().amax(-1) > 1e-4
     assert changed[0].tolist() == [False, False, True, False, False, False]
+
+
+def test_plain_layer_norm_ignores_its_condition():
+    layer, x = PlainLN(D), torch.randn(B, L, D)
+    nn.init.normal_(layer.weight)
+    expected = nn.functional.layer_norm(x, (D,), layer.weight, layer.bias)
+    for condition in (torch.randn(B, L, D), torch.zeros(())):
+        assert torch.equal(layer(x, condition), expected)
+
+
+def test_feed_forward_works_position_by_position():
+    layer, x = FeedForward(D), torch.randn(B, L, D)
+    assert torch.allclose(layer(x)[:, 2], layer(x[:, 2]), atol=1e-6)
+    assert layer[0].out_features == 4 * D
+
+
+def test_the_bias_of_what_was_read_counts_every_time():
+    bias = SeenBias()
+    with torch.no_grad():
+        bias.weight.fill_(-0.02)
+    history = torch.tensor([[0, 0, 3], [2, 4, 2]])
+    added = bias(torch.zeros(2, 6), history)
+    expected = torch.tensor([[0, 0, 0, -2.0, 0, 0], [0, 0, -4.0, 0, -2.0, 0]])
+    assert torch.allclose(added, expected)
+    added.sum().backward()
+    assert bias.weight.grad.item() == pytest.approx(100 * 4)  # four items, in steps of 100; padding counts for nothing
 
 
 def test_positions_count_from_the_end():
