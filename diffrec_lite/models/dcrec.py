@@ -61,7 +61,8 @@ class DCRecSettings(Settings):
     - `signal`: the scale of what is noised, beside noise of variance 1: with less, fewer steps give the target away.
     - `slot`: a learned vector that says which place of the stream is to be filled.
     - `positions`: "before" the noise (printed), "after" it, "relative" (a bias on the attention), or "none".
-    - `project`: x0_hat is put back on the sphere of the item vectors before it is noised again.
+    - `project`: before S_0_hat is noised again, the target is put back on the sphere of the item vectors, and the
+      history, which is known, in its place.
     - `seen_bias`: see `DiffusionRecommender`.
 
     `causal` learns from every position of a history at once: position p of the stream sees what came before it. The
@@ -271,7 +272,8 @@ class DCRec(DiffusionRecommender):
             times, final = torch.full((len(St),), t, device=St.device), t == grid[-2]
             S0_hat = self.denoise(St, times, H0, valid, read, last=final)
             if s.project and not final:
-                S0_hat = s.signal * s.d**0.5 * F.normalize(S0_hat, dim=-1)
+                target = s.signal * s.d**0.5 * F.normalize(S0_hat[:, -1:], dim=-1)
+                S0_hat = torch.cat([known[:, :-1], target], dim=1)
             return S0_hat
 
         return noise(known, s.T) + s.delta * known, denoise
