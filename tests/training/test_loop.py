@@ -70,6 +70,14 @@ def test_every_step_is_told(data, build):
     assert told == list(range(1, row["step"] + 1))
 
 
+def test_the_gradient_is_clipped_and_its_norm_before_that_is_told(data, build, weights):
+    model = build("sasrec")
+    before, optimizer = weights(model).clone(), torch.optim.SGD(model.parameters())
+    (row,) = fit(model, data, Recipe(batch_size=100, epochs=1, lr=2.0, clip=0.01), optimizer=optimizer)
+    assert row["step"] == 1 and row["gradient norm"] > 0.1
+    assert (weights(model) - before).norm().item() == pytest.approx(2.0 * 0.01, rel=1e-3)
+
+
 def test_a_model_that_counts_gives_one_row(data):
     model = models.build("markov", 12)
     (row,) = fit(model, data, SMALL)
