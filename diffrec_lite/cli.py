@@ -33,14 +33,14 @@ def list_data() -> None:
     from rich.table import Table
 
     from diffrec_lite.data.archives import CATALOGUE
-    from diffrec_lite.data.dataset import DataError, _find
+    from diffrec_lite.data.dataset import DataError, find
 
     table = Table("name", "data set", "readers", "items", "interactions", "where it is")
     table.add_row("bookshop", "simulated; comes with diffrec-lite", "", "", "", "here")
     for name, archive in CATALOGUE.items():
         size = (f"{number:,}" for number in (archive.users, archive.items, archive.interactions))
         try:
-            where = str(_find(name, None)[0])
+            where = str(find(name)[0])
         except DataError:
             where = f"not here: diffrec-lite data prepare {name}"
         table.add_row(name, archive.title, *size, where)

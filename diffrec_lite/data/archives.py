@@ -7,23 +7,25 @@ plain link and the file has a known checksum; otherwise it says where to get a c
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import os
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 import pandas as pd
 
-from diffrec_lite.data.files import DataError, catalogue_beside, is_table, read_log
+from diffrec_lite.data.door import DataError, door, expand
+from diffrec_lite.data.files import catalogue_beside, is_table, read_log, stem
+from diffrec_lite.data.log import as_catalogue, as_log, one_line
 from diffrec_lite.data.prepare import in_order, k_core
 
 
@@ -60,31 +62,39 @@ def prepared_folder() -> Path:
 def prepare(name: str, source: str | Path | None = None, out: str | Path | None = None) -> Path:
     """Write `NAME.inter` into the folder `out` (default: `prepared_folder()`) and return its path.
 
-    `source` is a copy of the official archive, packed or unpacked, or a `.inter`, CSV or parquet file, which is taken
-    as it is; without it the archive is downloaded where that is allowed. A file appears whole or not at all. Raises
-    DataError for an unknown name, an archive that must be fetched by hand, and everything that is wrong with it.
+    `source` is a copy of the official archive, packed or unpacked, or a `.inter`, CSV or parquet file, of which users,
+    items and times are taken; without it the archive is downloaded where that is allowed. A source that is `NAME.inter`
+    in `out` already stays as it is. A file appears whole or not at all. Raises DataError for an unknown name, for an
+    archive that must be fetched by hand, and for everything that is wrong with it.
     """
     if name not in CATALOGUE:
         raise DataError(f"{name!r} is no data set to prepare; choose {', '.join(CATALOGUE)}")
     archive = CATALOGUE[name]
-    source = _download(name, archive) if source is None else Path(source).expanduser()
-    if not source.is_file():
-        raise DataError(f"{source}: no such file; --from wants the archive itself. {archive.how}")
-    if is_table(source):
-        log, items = read_log(source), catalogue_beside(source)
-    else:
-        with _clear_errors(source):
+    source = _download(name, archive) if source is None else expand(source)
+    folder = prepared_folder() if out is None else expand(out)
+    path, catalogue = folder / f"{name}.inter", folder / f"{name}.item"
+    with door(source, remedy="fetch it again"):
+        if not source.is_file():
+            raise DataError(f"{source}: no such file; --from wants the archive itself. {archive.how}")
+        if is_table(source):
+            log, items = read_log(source), catalogue_beside(source)
+        else:
             log, items = archive.read(source, archive)
-        log = k_core(log, archive.k)
-    if log.empty:
-        raise DataError(f"{source.name}: no interactions are left after filtering; is it the whole archive?")
-    folder = prepared_folder() if out is None else Path(out).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
-    if items is not None:
-        _write(folder / f"{name}.item", items.rename_axis("item_id").reset_index(), "token_seq")
-    log = in_order(log)[["user", "item", "timestamp"]].set_axis(["user_id", "item_id", "timestamp"], axis=1)
-    _write(folder / f"{name}.inter", log, "float")
-    return folder / f"{name}.inter"
+            log = k_core(log, archive.k)
+        if log.empty:
+            raise DataError(f"{source.name}: no interactions are left after filtering; is it the whole archive?")
+    with door(path, doing="written", remedy="choose another folder"):
+        folder.mkdir(parents=True, exist_ok=True)
+        if source.resolve() == path.resolve():
+            return path
+        drafts = {path: _atomic(in_order(log).set_axis(["user_id", "item_id", "timestamp"], axis=1), "float")}
+        beside = source.with_name(stem(source) + ".item").resolve() == catalogue.resolve()
+        if items is not None and not beside:
+            drafts[catalogue] = _atomic(items.reset_index(), "token_seq")
+        elif catalogue.exists() and is_table(source) and not beside:
+            raise DataError(f"{catalogue} is there already and describes the items of other data; move it away first")
+        _write(drafts)
+    return path
 
 
 def _download(name: str, archive: Archive) -> Path:
@@ -99,9 +109,9 @@ def _download(name: str, archive: Archive) -> Path:
         known = f"md5:{archive.md5}"
         path = prepared_folder() / "archives"
         return Path(pooch.retrieve(archive.url, known, fname=archive.url.rsplit("/", 1)[1], path=path))
-    except (OSError, ValueError) as problem:
+    except Exception as problem:
         raise DataError(
-            f"{archive.url} could not be downloaded ({str(problem).splitlines()[0]}); "
+            f"{archive.url} could not be downloaded ({(str(problem).splitlines() or ['no answer'])[0]}); "
             f"fetch it by hand and run `diffrec-lite data prepare {name} --from FILE`"
         ) from None
 
@@ -111,68 +121,61 @@ def _download(name: str, archive: Archive) -> Path:
 
 def _amazon(path: Path, archive: Archive) -> tuple[pd.DataFrame, None]:
     """Reviews, one JSON object a line: reviewerID, asin, unixReviewTime."""
-    rows = []
-    with _member(path, archive.member) as file:
-        for line, review in _objects(file, path, ("reviewerID", "asin", "unixReviewTime")):
-            time = review["unixReviewTime"]
-            if not isinstance(time, int):
-                raise DataError(f"{path.name}:{line}: unixReviewTime {time!r} is not a number; fetch the file again")
-            rows.append((review["reviewerID"], review["asin"], time))
-    return pd.DataFrame(rows, columns=["user", "item", "timestamp"]), None
+    keys = ["reviewerID", "asin", "unixReviewTime"]
+    return _log(pd.DataFrame.from_dict(dict(_objects(path, archive, keys)), "index", columns=keys), path.name), None
 
 
 def _yelp(path: Path, archive: Archive) -> tuple[pd.DataFrame, None]:
-    """Reviews, one JSON object a line: user_id, business_id, date as YYYY-MM-DD HH:MM:SS; from 2019 on."""
-    rows = []
-    with _member(path, archive.member) as file:
-        for line, review in _objects(file, path, ("user_id", "business_id", "date")):
-            try:
-                when = datetime.fromisoformat(review["date"]).replace(tzinfo=UTC)
-            except (ValueError, TypeError):
-                raise DataError(f"{path.name}:{line}: date {review['date']!r} is not YYYY-MM-DD HH:MM:SS") from None
-            if when.year >= 2019:
-                rows.append((review["user_id"], review["business_id"], int(when.timestamp())))
-    return pd.DataFrame(rows, columns=["user", "item", "timestamp"]), None
+    """Reviews, one JSON object a line: user_id, business_id, date as YYYY-MM-DD HH:MM:SS in UTC; from 2019 on."""
+    keys, rows = ["user_id", "business_id", "date"], {}
+    for line, (user, item, date) in _objects(path, archive, keys):
+        with door(f"{path.name}:{line}", remedy="a date is YYYY-MM-DD HH:MM:SS"):
+            when = datetime.fromisoformat(f"{date}+00:00")
+        if when.year >= 2019:
+            rows[line] = [user, item, int(when.timestamp())]
+    return _log(pd.DataFrame.from_dict(rows, "index", columns=keys), path.name), None
 
 
 def _movielens(path: Path, archive: Archive) -> tuple[pd.DataFrame, pd.DataFrame]:
     """ratings.dat and movies.dat of ml-1m.zip, fields parted by "::", text in Latin-1. Every rating is an event."""
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path.name}: not a zip archive; give ml-1m.zip as it was downloaded")
-    with _member(path, archive.member) as file:
-        log = _dat(file, path, "ratings.dat", ["user", "item", "rating", "timestamp"])
-    with _member(path, "ml-1m/movies.dat") as file:
-        movies = _dat(file, path, "movies.dat", ["item_id", "title", "genre"])
-    times = pd.to_numeric(log["timestamp"], errors="coerce")
-    if times.isna().any():
-        row = int(times.isna().idxmax())
-        raise DataError(f"ratings.dat:{row + 1}: timestamp {log['timestamp'][row]!r} is not a number; fetch it again")
+    ratings = _dat(path, archive.member, ["user", "item", "rating", "timestamp"])
+    movies = _dat(path, "ml-1m/movies.dat", ["item_id", "title", "genre"])
     movies["genre"] = movies["genre"].str.replace("|", " ")
-    return log.assign(timestamp=times.astype("int64")), movies.set_index("item_id")
+    return _log(ratings[["user", "item", "timestamp"]], "ratings.dat"), as_catalogue(movies, "movies.dat", ":")
 
 
-def _dat(file: BinaryIO, path: Path, name: str, columns: list[str]) -> pd.DataFrame:
-    lines = pd.Series(file.read().decode("latin-1").splitlines(), dtype=object)
+def _log(table: pd.DataFrame, source: str) -> pd.DataFrame:
+    """The log in a table that has users, items and times in this order, and line numbers as its index."""
+    return as_log(table, source, dict(zip(("user", "item", "time"), table, strict=True)), at=":")
+
+
+def _dat(path: Path, member: str, columns: list[str]) -> pd.DataFrame:
+    with _member(path, member) as file:
+        lines = pd.Series(file.read().decode("latin-1").split("\n"), dtype=object).str.removesuffix("\r")
+    lines = lines.set_axis(range(1, len(lines) + 1)).loc[lambda line: line != ""]
     table = lines.str.split("::", expand=True)
     if table.shape[1] != len(columns) or table.isna().any(axis=None):
         odd = lines.str.count("::") != len(columns) - 1
-        raise DataError(f"{path.name}: {name}:{int(odd.idxmax()) + 1}: not {len(columns)} fields parted by '::'")
+        name = member.rsplit("/", 1)[-1]
+        raise DataError(f"{path.name}: {name}:{odd.idxmax()}: not {len(columns)} fields parted by '::'")
     return table.set_axis(columns, axis=1)
 
 
-def _objects(file: BinaryIO, path: Path, keys: tuple[str, ...]) -> Iterator[tuple[int, dict]]:
-    """The JSON objects of a file, one a line, each with all of `keys`; and the number of its line."""
-    for number, line in enumerate(file, start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except ValueError:
-            raise DataError(f"{path.name}:{number}: not a line of JSON; is it the official reviews file?") from None
-        missing = [key for key in keys if not isinstance(value, dict) or value.get(key) in (None, "")]
-        if missing:
-            raise DataError(f"{path.name}:{number}: no {missing[0]!r}; is it the official reviews file?")
-        yield number, value
+def _objects(path: Path, archive: Archive, keys: list[str]) -> Iterator[tuple[int, list]]:
+    """The values of `keys` in the JSON objects of a file, one a line; before them the number of the line."""
+    with _member(path, archive.member) as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            place, ask = f"{path.name}:{number}", "is it the official reviews file?"
+            with door(place, remedy=ask):
+                value = json.loads(line)
+            missing = [key for key in keys if not isinstance(value, dict) or key not in value]
+            if missing:
+                raise DataError(f"{place}: no {missing[0]!r}; {ask}")
+            yield number, [value[key] for key in keys]
 
 
 @contextmanager
@@ -214,72 +217,56 @@ def _begins_with(path: Path, magic: bytes) -> bool:
         return file.read(len(magic)) == magic
 
 
-@contextmanager
-def _clear_errors(path: Path) -> Iterator[None]:
-    """Turn what the readers of archives raise into one sentence."""
-    try:
-        yield
-    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as problem:
-        raise DataError(f"{path.name}: damaged archive ({problem}); fetch it again") from None
-
-
 # ------------------------------------------------------------ writing
 
 
-def _write(path: Path, table: pd.DataFrame, other: str) -> None:
-    """A RecBole atomic file: tokens, and all other columns of type `other`. Written beside its place, then renamed."""
-    columns = [table[name].astype(object).where(table[name].notna(), "").astype(str) for name in table]
-    types = ["token" if name.endswith("_id") else _type(table[name], other) for name in table]
-    for i, kind in enumerate(types):
-        broken = columns[i].str.contains(r"[\t\r\n]", regex=True)
-        if kind == "token" and broken.any():
-            value = columns[i][broken.idxmax()]
-            raise DataError(f"{table.columns[i]} {value!r} holds a tab or a line break; rename it in the source")
-        columns[i] = columns[i].where(~broken, columns[i].str.replace(r"[\t\r\n]+", " ", regex=True))
-    lines = columns[0].str.cat(columns[1:], sep="\t")
-    header = "\t".join(f"{name}:{kind}" for name, kind in zip(table.columns, types, strict=True))
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+def _atomic(table: pd.DataFrame, other: str) -> str:
+    """A RecBole atomic file: tokens, numbers, and all other columns of type `other`, each on one line."""
+    text = {}
+    for name in table:
+        number = pd.api.types.is_numeric_dtype(table[name])
+        kind = "token" if name.endswith("_id") else "float" if number else other
+        text[f"{name}:{kind}"] = table[name] if number else table[name].map(one_line, na_action="ignore")
+    return pd.DataFrame(text).to_csv(sep="\t", index=False, quoting=csv.QUOTE_NONE, lineterminator="\n")
+
+
+def _write(texts: dict[Path, str]) -> None:
+    """Write each text beside its place; when all are there, rename them."""
+    drafts = {}
     try:
-        with open(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write("\n".join([header, *lines]) + "\n")
-        os.chmod(draft, 0o644)
-        os.replace(draft, path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
-
-
-def _type(column: pd.Series, other: str) -> str:
-    return "float" if pd.api.types.is_numeric_dtype(column) else other
+        for path, text in texts.items():
+            handle, drafts[path] = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            with open(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            os.chmod(drafts[path], 0o644)
+        for path, draft in drafts.items():
+            os.replace(draft, path)
+    finally:
+        for draft in drafts.values():
+            Path(draft).unlink(missing_ok=True)
 
 
 # ------------------------------------------------------------ the data sets
 
-_AMAZON_TERMS = "Published by J. McAuley (UCSD) for research; no licence is stated, so no copy may be passed on."
+
+def _reviews(title: str, file: str, users: int, items: int, interactions: int) -> Archive:
+    page = "https://jmcauley.ucsd.edu/data/amazon/"
+    return Archive(
+        title=f"Amazon {title}, 5-core, 2014",
+        terms="Published by J. McAuley (UCSD) for research; no licence is stated, so no copy may be passed on.",
+        page=page,
+        how=f"Fetch {file} from {page} (5-core).",
+        users=users,
+        items=items,
+        interactions=interactions,
+        member=".json",
+        read=_amazon,
+    )
+
 
 CATALOGUE: dict[str, Archive] = {
-    "beauty": Archive(
-        title="Amazon Beauty, 5-core, 2014",
-        terms=_AMAZON_TERMS,
-        page="https://jmcauley.ucsd.edu/data/amazon/",
-        how="Fetch reviews_Beauty_5.json.gz from https://jmcauley.ucsd.edu/data/amazon/ (5-core).",
-        users=22_363,
-        items=12_101,
-        interactions=198_502,
-        member=".json",
-        read=_amazon,
-    ),
-    "toys": Archive(
-        title="Amazon Toys and Games, 5-core, 2014",
-        terms=_AMAZON_TERMS,
-        page="https://jmcauley.ucsd.edu/data/amazon/",
-        how="Fetch reviews_Toys_and_Games_5.json.gz from https://jmcauley.ucsd.edu/data/amazon/ (5-core).",
-        users=19_412,
-        items=11_924,
-        interactions=167_597,
-        member=".json",
-        read=_amazon,
-    ),
+    "beauty": _reviews("Beauty", "reviews_Beauty_5.json.gz", 22_363, 12_101, 198_502),
+    "toys": _reviews("Toys and Games", "reviews_Toys_and_Games_5.json.gz", 19_412, 11_924, 167_597),
     "ml-1m": Archive(
         title="MovieLens-1M",
         terms="GroupLens, University of Minnesota: research only, to be acknowledged, not to be passed on.",

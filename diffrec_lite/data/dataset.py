@@ -18,12 +18,14 @@ import torch
 from torch import Tensor
 
 from diffrec_lite.data import archives
-from diffrec_lite.data.batches import Batch, LengthBuckets, Split, pad
-from diffrec_lite.data.files import LOG_ENDINGS, DataError, catalogue_beside, is_table, read_log, stem
+from diffrec_lite.data.batches import Batch, Split, pad
+from diffrec_lite.data.door import DataError, door, expand
+from diffrec_lite.data.files import LOG_ENDINGS, catalogue_beside, is_table, read_log, stem
+from diffrec_lite.data.log import as_catalogue, as_log, one_line
 from diffrec_lite.data.prepare import in_order, k_core, number_tokens
 from diffrec_lite.data.shipped import shipped
 
-__all__ = ["Batch", "DataError", "LengthBuckets", "SequenceDataset", "Split", "load", "pad"]
+__all__ = ["Batch", "DataError", "SequenceDataset", "Split", "load", "pad"]
 
 TITLE_COLUMNS = ("title", "movie_title", "name", "item_name")
 
@@ -51,15 +53,19 @@ class SequenceDataset:
     def from_log(
         cls, log: pd.DataFrame, name: str = "log", catalogue: pd.DataFrame | None = None, duplicates: str = "keep"
     ) -> SequenceDataset:
-        """A data set from a log with the columns `user`, `item` and `timestamp`, in any order of rows.
+        """A data set from a table of events: see `log.as_log` for its columns, and for what a token and a time may be.
 
-        `catalogue` describes items: its index is their tokens, and a column `title` (or `movie_title`, `name`) their
-        titles. `duplicates` is "keep", "first" or "last" (see `preparation.in_order`). Users and items are numbered
-        in the natural order of their tokens. Raises DataError for an empty log or a missing column.
+        `catalogue` describes items: its index, or its column `item_id`, are their tokens, and a column `title` (or
+        `movie_title`, `name`) their titles. `duplicates` is "keep", "first" or "last" (see `prepare.in_order`). Users
+        and items are numbered in the natural order of their tokens. Raises DataError for a table that cannot be used.
         """
-        missing = [column for column in ("user", "item", "timestamp") if column not in log]
-        if missing:
-            raise DataError(f"{name}: the log has no column {missing[0]!r}; it needs user, item and timestamp")
+        catalogue = None if catalogue is None else as_catalogue(catalogue, f"{name}, catalogue")
+        return cls._from_clean(as_log(log, name), name, catalogue, duplicates)
+
+    @classmethod
+    def _from_clean(
+        cls, log: pd.DataFrame, name: str, catalogue: pd.DataFrame | None, duplicates: str
+    ) -> SequenceDataset:
         if log.empty:
             raise DataError(f"{name}: no interactions are left; check the source and the k-core filter")
         log = in_order(log, duplicates)
@@ -69,11 +75,17 @@ class SequenceDataset:
         offsets = np.concatenate([[0], np.cumsum(np.bincount(users, minlength=len(user_tokens)))])
         titles = features = None
         if catalogue is not None:
+            if catalogue.index.isin(item_tokens).sum() == 0:
+                raise DataError(
+                    f"{name}: the catalogue describes none of the items, {item_tokens[0]!r} for instance; "
+                    "give it the same tokens, or take it away"
+                )
             features = catalogue.reindex(item_tokens).set_axis(range(1, len(item_tokens) + 1)).rename_axis("item")
             named = [column for column in TITLE_COLUMNS if column in features]
             if named:
                 known = features[named[0]].astype(object)
-                titles = ["", *known.where(known.notna() & (known != ""), pd.Series(item_tokens, known.index))]
+                known = known.where(known.notna(), "").map(one_line)
+                titles = ["", *known.where(known != "", pd.Series(item_tokens, known.index))]
         return cls(
             name,
             torch.from_numpy(items.astype(np.int64)),
@@ -181,43 +193,53 @@ def load(
     `k` > 0 applies the k-core filter, `duplicates` is "keep", "first" or "last", and `columns` maps "user", "item" and
     "timestamp" to the file's own names. Raises DataError, which says what is wrong and what to do.
     """
-    path, name = _find(str(source), data_dir)
+    path, name = find(source, data_dir)
     log = read_log(path, columns)
     if k:
         log = k_core(log, k)
-    return SequenceDataset.from_log(log, name, catalogue_beside(path), duplicates)
+    return SequenceDataset._from_clean(log, name, catalogue_beside(path), duplicates)
 
 
-def _find(source: str, data_dir: str | Path | None) -> tuple[Path, str]:
-    """The file behind a name or a path, and the data set's name."""
+def find(source: str | Path, data_dir: str | Path | None = None) -> tuple[Path, str]:
+    """The file behind a name or a path, and the data set's name. Raises DataError where there is none."""
+    source = str(source)
     if source == "bookshop":
         return shipped("bookshop") / "bookshop.inter", source
     if source in archives.CATALOGUE:
-        folders = [Path(data_dir)] if data_dir else []
-        if not folders and os.environ.get("DIFFREC_DATA"):
-            folders.append(Path(os.environ["DIFFREC_DATA"]))
-        if not data_dir:
-            folders.append(archives.prepared_folder())
-        for folder in folders:
-            for place in (folder, folder / source):
-                for ending in (".inter", ".inter.gz"):
-                    if (place / (source + ending)).is_file():
-                        return place / (source + ending), source
-        looked = " and ".join(str(folder) for folder in folders)
-        raise DataError(
-            f"{source} is not prepared (looked in {looked}); run `diffrec-lite data prepare {source}`, "
-            f"or set DIFFREC_DATA to the folder that holds {source}.inter"
-        )
-    path = Path(source).expanduser()
-    if path.is_dir():
-        found = sorted(file for file in path.iterdir() if is_table(file) and file.is_file())
-        found = [file for file in found if ".inter" in file.name] or found
-        if len(found) != 1:
-            many = f"holds several data sets ({', '.join(file.name for file in found)}); name one of them"
-            none = f"holds no data set; it needs one file ending in {', '.join(LOG_ENDINGS)}"
-            raise DataError(f"{path}: the folder {many if found else none}")
-        return found[0], stem(found[0])
-    if path.exists():
-        return path, stem(path)
+        return _find_prepared(source, data_dir), source
+    path = expand(source)
+    with door(path, remedy="give the path of a file"):
+        if path.is_dir():
+            path = _only_table(path)
+        if path.exists():
+            return path, stem(path)
     known = ", ".join(["bookshop", *archives.CATALOGUE])
     raise DataError(f"{source}: no such file, and no data set of that name; choose {known}, or give a path")
+
+
+def _find_prepared(name: str, data_dir: str | Path | None) -> Path:
+    if data_dir is not None:
+        folders = [expand(data_dir)]
+    else:
+        set_by_user = os.environ.get("DIFFREC_DATA")
+        folders = [*([expand(set_by_user)] if set_by_user else []), archives.prepared_folder()]
+    for folder in folders:
+        for place in (folder, folder / name):
+            for ending in (".inter", ".inter.gz"):
+                if (place / (name + ending)).is_file():
+                    return place / (name + ending)
+    looked = " and ".join(str(folder) for folder in folders)
+    raise DataError(
+        f"{name} is not prepared (looked in {looked}); run `diffrec-lite data prepare {name}`, "
+        f"or set DIFFREC_DATA to the folder that holds {name}.inter"
+    )
+
+
+def _only_table(folder: Path) -> Path:
+    found = sorted(file for file in folder.iterdir() if is_table(file) and file.is_file())
+    found = [file for file in found if ".inter" in file.name] or found
+    if len(found) != 1:
+        many = f"holds several data sets ({', '.join(file.name for file in found)}); name one of them"
+        none = f"holds no data set; it needs one file ending in {', '.join(LOG_ENDINGS)}"
+        raise DataError(f"{folder}: the folder {many if found else none}")
+    return found[0]

@@ -1,8 +1,7 @@
 """Files of interactions as tables: RecBole's atomic files, CSV and parquet.
 
-A log is returned with the columns `user`, `item` (tokens) and `timestamp` (a number), one row an event, in the order
-of the file. Tokens are kept as they are written: "007" and "7" are two items, and "NA" is a token, not a gap. A problem
-raises DataError, whose message names the file, the line, the value and the remedy.
+Text is read as it is written; what a column may hold, and what becomes of it, stands in `log.py`. A problem raises
+DataError, whose message names the file, the line, the value and the remedy.
 """
 
 from __future__ import annotations
@@ -11,53 +10,33 @@ import csv
 import gzip
 import io
 import re
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-COLUMNS = {"user": ("user_id", "user"), "item": ("item_id", "item"), "timestamp": ("timestamp", "time")}
+from diffrec_lite.data.door import DataError, door
+from diffrec_lite.data.log import as_catalogue, as_log, numbers, roles
+
 LOG_ENDINGS = (".inter", ".inter.gz", ".csv", ".csv.gz", ".parquet")
-GZIP_MAGIC = b"\x1f\x8b"
-
-
-class DataError(ValueError):
-    """Input data that cannot be used; the message says where, what, and what to do about it."""
+GZIP_MAGIC, ZIP_MAGIC, BYTE_ORDER_MARK = b"\x1f\x8b", b"PK\x03\x04", b"\xef\xbb\xbf"
+SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
 
 
 def read_log(path: str | Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """The log in a `.inter`, `.csv` (both also `.gz`) or `.parquet` file.
+    """The log in a `.inter`, `.csv` (both also `.gz`) or `.parquet` file, in the form that `log.as_log` describes.
 
     `columns` maps "user", "item" and "timestamp" to the names in the file; by default user_id or user, item_id or
     item, timestamp or time. Raises DataError.
     """
     path = Path(path)
-    unknown = set(columns or ()) - COLUMNS.keys()
-    if unknown:
-        raise DataError(f"columns: {min(unknown)!r} is none of user, item, timestamp")
-    if path.name.endswith(".parquet"):
-        table, first_line = _read_parquet(path), None
-    else:
-        table, first_line = _read_text(path)[0], 2
-    log = pd.DataFrame(index=table.index)
-    for role, usual in COLUMNS.items():
-        names = (columns[role],) if columns and role in columns else usual
-        found = [name for name in names if name in table]
-        if not found:
-            raise DataError(
-                f"{path.name}: no column {' or '.join(names)}; found {_listed(table.columns)}. "
-                f"The first line must name the columns; `columns` says which one is the {role}"
-            )
-        log[role] = table[found[0]]
-        _refuse_missing(log[role], found[0], path.name, first_line)
-    if log.empty:
-        raise DataError(f"{path.name}: no interactions, only a header; is it the right file?")
-    for role in ("user", "item"):
-        log[role] = _tokens(log[role], path.name, first_line)
-    log["timestamp"] = _numbers(log["timestamp"], "timestamp", path.name, first_line)
-    return log.reset_index(drop=True)
+    with door(path):
+        if path.name.endswith(".parquet"):
+            # From memory: from a path, pyarrow would make columns out of the names of the folders.
+            table = pd.read_parquet(io.BytesIO(_bytes(path)), engine="pyarrow")
+            return as_log(table, path.name, columns)
+        return as_log(_read_text(path)[0], path.name, columns, at=":")
 
 
 def read_items(path: str | Path) -> pd.DataFrame:
@@ -66,23 +45,34 @@ def read_items(path: str | Path) -> pd.DataFrame:
     Fields typed `float` become numbers, where an empty field is NaN; all others stay text, where it is "".
     """
     path = Path(path)
-    table, types = _read_text(path)
-    if "item_id" not in table:
-        raise DataError(f"{path.name}: no column item_id; found {_listed(table.columns)}")
-    _refuse_missing(table["item_id"], "item_id", path.name, 2)
-    twice = table["item_id"].duplicated()
-    if twice.any():
-        row = twice.idxmax()
-        value = table.at[row, "item_id"]
-        raise DataError(f"{path.name}:{row + 2}: item {value!r} is described twice; remove one of the lines")
-    for name in table.columns.drop("item_id"):
-        if types[name] == "float":
-            given = table[name].notna()
-            numbers = _numbers(table.loc[given, name], name, path.name, 2)
-            table[name] = numbers.astype(float).reindex(table.index)
-        else:
-            table[name] = table[name].fillna("")
-    return table.set_index("item_id")
+    with door(path):
+        table, types = _read_text(path)
+        if "item_id" not in table:
+            raise DataError(f"{path.name}: no column item_id; found {', '.join(map(repr, table.columns[:6]))}")
+        for name in table.columns.drop("item_id"):
+            if types[name] == "float":
+                given = numbers(table[name].dropna(), path.name, ":")
+                table[name] = given.astype(float).reindex(table.index)
+            else:
+                table[name] = table[name].fillna("")
+        return as_catalogue(table, path.name, at=":")
+
+
+def parse_columns(text: str) -> dict[str, str]:
+    """A mapping of columns, for `read_log`, from "user=userId,item=movieId,time=timestamp".
+
+    A pair whose name holds a comma is quoted as in a CSV file. Raises DataError.
+    """
+    columns: dict[str, str] = {}
+    with door("columns", remedy=(ask := "write user=NAME,item=NAME,time=NAME")):
+        for part in next(csv.reader([text], skipinitialspace=True), []):
+            role, _, name = part.strip().partition("=")
+            if not name or role in columns:
+                raise DataError(f"columns: {part!r} is no pair, or its first half is given twice; {ask}")
+            columns[role] = name
+    if not columns:
+        raise DataError(f"columns: nothing is given; {ask}")
+    return roles(columns)
 
 
 def is_table(path: Path) -> bool:
@@ -103,128 +93,99 @@ def catalogue_beside(path: Path) -> pd.DataFrame | None:
 
 
 def _read_text(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    """A table of text, and the type of each column, "" without one.
+    """A table of text, its index the lines of the file; and the type of each column, "" without one.
 
-    An empty field is NaN. Row r of the index is line r + 2 of the file.
+    An empty field is NaN. A line of nothing but empty fields is left out.
     """
     data = _bytes(path)
-    if not data.strip():
-        raise DataError(f"{path.name}: the file is empty; is it the right file?")
-    comma = ".csv" in path.name
+    _refuse_what_is_no_text(data, path.name)
+    comma = path.name.endswith((".csv", ".csv.gz"))
     try:
         # Only CSV has quotes; a title in an atomic file may hold a lone quotation mark.
         table = pd.read_csv(
             io.BytesIO(data),
             sep="," if comma else "\t",
             quoting=csv.QUOTE_MINIMAL if comma else csv.QUOTE_NONE,
+            header=None,  # as a header, pandas would rename a name that occurs twice
             dtype=str,
             keep_default_na=False,
             na_values=[""],
             skip_blank_lines=False,
-            encoding="utf-8",
             engine="c",
         )
-    except UnicodeDecodeError:
-        line = _first_bad_line(data)
-        raise DataError(
-            f"{path.name}:{line}: the text is not UTF-8; convert the file with iconv, for instance"
-        ) from None
     except pd.errors.ParserError as problem:
-        found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(problem))
-        if not found:
-            raise DataError(f"{path.name}: not a table ({problem}); is it the right file?") from None
-        fields, line, seen = found.groups()
-        raise DataError(f"{path.name}:{line}: {seen} fields where the header has {fields}; {_remedy(comma)}") from None
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes a surplus field for row names
-        raise DataError(f"{path.name}:2: more fields than the header has; {_remedy(comma)}")
-    types = dict(column.partition(":")[::2] for column in table.columns)
-    table.columns = [column.partition(":")[0] for column in table.columns]
+        raise _explained(problem, data, path.name, comma) from None
+    table.index = _lines(table, comma and data.count(b"\n") > len(table))
+    header = table.iloc[0].fillna("")
+    table = table.iloc[1:]
+    names = [name.partition(":")[0] for name in header]
+    if len(names) == 1 and (hint := _hint(data, comma)):
+        raise DataError(f"{path.name}:1: {hint}")
+    # A column without a name, such as the row numbers that pandas writes, is nobody's.
+    table = table.set_axis(names, axis=1).loc[:, [name != "" for name in names]]
     if not table.columns.is_unique:
         raise DataError(f"{path.name}:1: column {table.columns[table.columns.duplicated()][0]!r} occurs twice")
-    return table.dropna(how="all"), types
+    return table.dropna(how="all"), dict(name.partition(":")[::2] for name in header)
 
 
-def _remedy(comma: bool) -> str:
-    return f"part the fields by {'commas' if comma else 'tabs'}, and give every line as many as the header"
+def _lines(table: pd.DataFrame, broken: bool) -> np.ndarray:
+    """The line on which each row begins; quoted fields may be `broken` over several."""
+    lines = np.arange(1, len(table) + 1)
+    if broken:
+        breaks = sum(table[name].str.count(r"\r\n|\r|\n").fillna(0).astype(int) for name in table)
+        lines[1:] += np.cumsum(breaks.to_numpy())[:-1]
+    return lines
 
 
-def _first_bad_line(data: bytes) -> int:
-    """The first line that is not UTF-8; pandas decodes field by field and cannot tell."""
+def _refuse_what_is_no_text(data: bytes, name: str) -> None:
+    if not data.strip():
+        raise DataError(f"{name}: the file is empty; is it the right file?")
+    if data.startswith(ZIP_MAGIC):
+        raise DataError(f"{name}: a zip archive; unpack it, or make a data set of it with `diffrec-lite data prepare`")
+    if not data.split(b"\n", 1)[0].strip():
+        raise DataError(f"{name}:1: the first line is blank; it must name the columns, so remove the blank lines")
     try:
         data.decode("utf-8")
+        position, wrong = data.find(b"\0"), "holds a NUL character"
     except UnicodeDecodeError as problem:
-        return data[: problem.start].count(b"\n") + 1
-    return 1
+        position, wrong = problem.start, "the text is not UTF-8"
+    if position >= 0:
+        line = data.count(b"\n", 0, position) + 1
+        raise DataError(f"{name}:{line}: {wrong}; convert the file with iconv, for instance")
+
+
+def _explained(problem: pd.errors.ParserError, data: bytes, name: str, comma: bool) -> DataError:
+    """What pandas says about a text that is no table, in our words."""
+    if hint := _hint(data, comma):
+        return DataError(f"{name}:1: {hint}")
+    if found := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(problem)):
+        fields, line, seen = found.groups()
+        remedy = f"part the fields by {'commas' if comma else 'tabs'}, and give every line as many as the header"
+        return DataError(f"{name}:{line}: {seen} fields where the header has {fields}; {remedy}")
+    if found := re.search(r"inside string starting at row (\d+)", str(problem)):
+        return DataError(f"{name}:{int(found[1]) + 1}: a quotation mark opens a field and none closes it; add it")
+    return DataError(f"{name}: not a table ({problem}); is it the right file?")
+
+
+def _hint(data: bytes, comma: bool) -> str:
+    """What a header parted by something else looks like; "" for one that is parted as it should be."""
+    header = data.split(b"\n", 1)[0].decode("utf-8").strip()
+    wanted = "," if comma else "\t"
+    if wanted in header:
+        return ""
+    found, count = max(((mark, header.count(mark)) for mark in SEPARATORS), key=lambda pair: pair[1])
+    if not count:
+        return ""
+    kinds = {"\t": "is this an atomic file? Then name it .inter", ",": "is this a CSV? Then name it .csv"}
+    remedy = kinds.get(found, f"part the fields by {SEPARATORS[wanted]}s")
+    plural = "s" if count > 1 else ""
+    return f"the header has no {SEPARATORS[wanted]} but {count} {SEPARATORS[found]}{plural}: {remedy}"
 
 
 def _bytes(path: Path) -> bytes:
     """The content of a file, unpacked if it is gzip, without a byte-order mark."""
-    try:
+    with door(path, remedy="fetch it again"):
         data = path.read_bytes()
-        if data.startswith(GZIP_MAGIC):
+        if data.startswith(GZIP_MAGIC) or path.name.endswith(".gz"):
             data = gzip.decompress(data)
-        elif path.name.endswith(".gz"):
-            raise gzip.BadGzipFile("it does not begin like one")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as problem:
-        raise DataError(f"{path.name}: damaged gzip file ({problem}); fetch it again") from None
-    except OSError as problem:
-        raise DataError(f"{path}: cannot be read ({problem.strerror})") from None
-    return data.removeprefix(b"\xef\xbb\xbf")
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    from pyarrow import ArrowException
-
-    try:
-        return pd.read_parquet(path).reset_index(drop=True)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (ArrowException, OSError, ValueError) as problem:
-        raise DataError(f"{path.name}: not a readable parquet file ({str(problem).splitlines()[0]})") from None
-
-
-def _tokens(values: pd.Series, file: str, first_line: int | None) -> pd.Series:
-    """Tokens as text or whole numbers. Parquet gives floats where a whole column of numbers once had gaps."""
-    if pd.api.types.is_float_dtype(values):
-        broken = values % 1 != 0
-        if broken.any():
-            row = int(broken.idxmax())
-            raise DataError(f"{_place(file, row, first_line)}: {values.name} {values[row]} is not a whole number")
-        return values.astype("int64")
-    return values
-
-
-def _numbers(values: pd.Series, name: str, file: str, first_line: int | None) -> pd.Series:
-    """Finite numbers, int64 where all are whole and fit; dates of a parquet file become seconds since 1970."""
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return (values - pd.Timestamp(0, tz=values.dt.tz)) // pd.Timedelta(seconds=1)
-    numbers = pd.to_numeric(values, errors="coerce")
-    if pd.api.types.is_signed_integer_dtype(numbers):
-        return numbers.astype("int64")
-    bad = ~np.isfinite(numbers.astype(float))
-    if bad.any():
-        row = int(bad.idxmax())
-        raise DataError(
-            f"{_place(file, row, first_line)}: {name} {values[row]!r} is not a number"
-            + ("; write seconds since 1970, or a position" if name == "timestamp" else "")
-        )
-    return numbers.astype(float)
-
-
-def _refuse_missing(values: pd.Series, name: str, file: str, first_line: int | None) -> None:
-    gaps = values.isna()
-    if gaps.any():
-        where = _place(file, int(gaps.idxmax()), first_line)
-        more = f" (and {int(gaps.sum()) - 1} more)" if gaps.sum() > 1 else ""
-        raise DataError(f"{where}: {name} is missing{more}; complete the line or remove it")
-
-
-def _place(file: str, row: int, first_line: int | None) -> str:
-    return f"{file}, row {row}" if first_line is None else f"{file}:{row + first_line}"
-
-
-def _listed(names: pd.Index, most: int = 6) -> str:
-    shown = ", ".join(repr(str(name)[:30]) for name in names[:most])
-    return shown + (", …" if len(names) > most else "")
+        return data.removeprefix(BYTE_ORDER_MARK)

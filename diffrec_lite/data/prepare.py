@@ -1,7 +1,6 @@
 """From a raw log of events to the sequences that a model learns from: filter, order, number.
 
-A log is a table with the columns `user`, `item` (tokens: text or whole numbers) and `timestamp` (a number), one row an
-event. Every step works on whole columns; none loops over rows.
+A log is a table as `log.as_log` makes it, one row an event. Every step works on whole columns; none loops over rows.
 """
 
 from __future__ import annotations
@@ -45,14 +44,15 @@ def in_order(log: pd.DataFrame, duplicates: str = "keep") -> pd.DataFrame:
 def number_tokens(column: pd.Series) -> tuple[np.ndarray, list[str]]:
     """Codes 0 … n - 1 for a column of tokens, and the n tokens in their natural order.
 
-    Whole numbers come first, by value (9 before 10), then all other tokens as text.
+    Numbers come first, by value (9 before 9.5 before 10), then all other tokens as text.
     """
     codes, unique = pd.factorize(column)
     tokens = pd.Series(unique).astype(str)
-    number = tokens.str.fullmatch(r"[0-9]+").astype(bool)
+    number = tokens.str.fullmatch(r"[0-9]+(\.[0-9]+)?").astype(bool)
     digits = tokens.str.lstrip("0").where(number, "")
-    # Of two whole numbers the one with more digits is larger, whatever its size: no conversion, no overflow.
-    keys = pd.DataFrame({"text": ~number, "length": digits.str.len().astype(int), "digits": digits, "token": tokens})
+    # Of two numbers the one with more digits before the point is larger: no conversion, no overflow.
+    length = digits.str.replace(r"\..*", "", regex=True).str.len().astype(int)
+    keys = pd.DataFrame({"text": ~number, "length": length, "digits": digits, "token": tokens})
     order = keys.sort_values(["text", "length", "digits", "token"], kind="stable").index.to_numpy()
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))

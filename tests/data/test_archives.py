@@ -137,14 +137,14 @@ def broken(tmp_path, name, content):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.json", amazon_lines() + "{'reviewerID': 'python'}\n", r"a.json:32: not a line of JSON"),
+        ("a.json", amazon_lines() + "{'reviewerID': 'python'}\n", r"a.json:32: cannot be read .*official reviews file"),
         ("a.json", '{"reviewerID": "A", "asin": "B"}\n', r"a.json:1: no 'unixReviewTime'"),
         ("a.json", "\n[1]\n", r"a.json:2: no 'reviewerID'"),
         ("a.json", '{"reviewerID": "A", "asin": "B", "unixReviewTime": "soon"}', r"a.json:1: unixReviewTime 'soon' is"),
-        ("a.json", "", r"a.json: no interactions are left"),
+        ("a.json", "", r"a.json: no interactions in it"),
         ("a.json", '{"reviewerID": "A", "asin": "B", "unixReviewTime": 1}', r"a.json: no interactions are left"),
-        ("a.json", b"\xff\xfe\x00", r"a.json:1: not a line of JSON"),
-        ("a.json.gz", gzip.compress(amazon_lines().encode())[:-30], r"a.json.gz: damaged archive .*fetch it again"),
+        ("a.json", b"\xff\xfe\x00", r"a.json:1: cannot be read"),
+        ("a.json.gz", gzip.compress(amazon_lines().encode())[:-30], r"a.json.gz: cannot be read .*fetch it again"),
     ],
 )
 def test_bad_amazon_files(tmp_path, name, content, message):
@@ -168,13 +168,13 @@ def test_bad_movielens_files(tmp_path):
     with pytest.raises(DataError, match=r"other.zip: the archive holds README and not one ml-1m/ratings.dat"):
         prepare("ml-1m", tmp_path / "other.zip", out)
     whole = movielens(tmp_path / "bad.zip", ratings=RATINGS * 200).read_bytes()
-    with pytest.raises(DataError, match=r"flip.zip: damaged archive"):
+    with pytest.raises(DataError, match=r"flip.zip: cannot be read .*fetch it again"):
         prepare("ml-1m", broken(tmp_path, "flip.zip", whole[:300] + b"?" * 9 + whole[309:]), out)
 
 
 def test_bad_yelp_files(tmp_path):
     line = '{"user_id": "u", "business_id": "b", "date": "yesterday"}'
-    with pytest.raises(DataError, match=r"y.json:1: date 'yesterday' is not YYYY-MM-DD"):
+    with pytest.raises(DataError, match=r"y.json:1: .*'yesterday.*a date is YYYY-MM-DD"):
         prepare("yelp", broken(tmp_path, "y.json", line), tmp_path / "out")
     with pytest.raises(DataError, match=r"y.tar: the archive holds .*unpack an archive inside it first"):
         prepare("yelp", pack(tmp_path / "y.tar", "inner.tgz", "x"), tmp_path / "out")
@@ -182,9 +182,9 @@ def test_bad_yelp_files(tmp_path):
 
 def test_tokens_that_an_atomic_file_cannot_hold(tmp_path):
     source = broken(tmp_path, "log.csv", 'user,item,timestamp\n1,"a\tb",3\n')
-    with pytest.raises(DataError, match=r"item_id 'a.tb' holds a tab"):
+    with pytest.raises(DataError, match=r"log.csv:2: item 'a.tb' is no token"):
         prepare("toys", source, tmp_path / "out")
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 def test_names_and_missing_files(tmp_path):
@@ -229,7 +229,7 @@ def test_nothing_half_written_is_left(tmp_path, monkeypatch):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(DataError, match=r"ml-1m.inter: cannot be written \(no space left"):
         prepare("ml-1m", tmp_path / "ml-1m.zip", tmp_path / "out")
     assert (tmp_path / "out" / "ml-1m.inter").read_bytes() == before
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["ml-1m.inter", "ml-1m.item"]

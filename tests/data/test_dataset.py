@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from accelerate.data_loader import prepare_data_loader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffrec_lite.data import Batch, DataError, LengthBuckets, SequenceDataset, load, pad
+from diffrec_lite.data import DataError, SequenceDataset, load
 from diffrec_lite.data.prepare import in_order, k_core, number_tokens
 
 HISTORIES = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=30), min_size=1, max_size=12)
@@ -27,13 +26,6 @@ def examples(split):
     return [
         (int(u), split.items[s : s + p].tolist(), int(split.items[s + p]))
         for u, s, p in zip(split.users, split.starts, split.positions, strict=True)
-    ]
-
-
-def rows_of(batch: Batch):
-    return [
-        (int(u), [i for i in h.tolist() if i], int(t))
-        for u, h, t in zip(batch.users, batch.history, batch.target, strict=True)
     ]
 
 
@@ -80,129 +72,6 @@ def test_targets():
     assert data.val.targets.tolist() == [3, 8]
 
 
-# ------------------------------------------------------------ batches
-
-
-@given(HISTORIES, st.integers(1, 9), st.integers(1, 40), st.integers(0, 3) | st.none())
-@settings(deadline=None, max_examples=60)
-def test_every_example_once_however_it_is_batched(histories, batch_size, max_len, seed):
-    split = build(histories).train
-    wanted = sorted((u, history[-max_len:], target) for u, history, target in examples(split))
-    batches = list(split.batches(batch_size, max_len, seed))
-    assert sorted(row for batch in batches for row in rows_of(batch)) == wanted
-    assert [len(batch.target) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)  # only the last is short
-    # All in one batch, or each alone: the same rows, so padding is never part of an example.
-    assert sorted(rows_of(split.batch(range(len(split)), max_len))) == wanted
-    assert sorted(row for i in range(len(split)) for row in rows_of(split.batch([i], max_len))) == wanted
-    for batch in batches:
-        width = batch.history.shape[1]
-        assert width == max_len or (width % 8 == 0 and width < max_len)
-        assert width - max(len(history) for _, history, _ in rows_of(batch)) < 8
-        real = batch.history != 0
-        assert bool(real[:, -1].all()) and bool((real[:, 1:] >= real[:, :-1]).all())  # padded on the left only
-
-
-def test_a_batch_by_hand():
-    batch = build([[4, 5, 6, 7, 8, 9]]).train.batch([2, 0], 3)
-    assert batch.history.tolist() == [[4, 5, 6], [0, 0, 4]]
-    assert batch.target.tolist() == [7, 5]
-    assert batch.users.tolist() == [0, 0]
-
-
-def test_batches_hold_similar_lengths_and_come_in_any_order():
-    lengths = torch.arange(1, 401) % 50 + 1
-    batches = list(LengthBuckets(lengths, 20, seed=1))
-    spread = [int(lengths[batch].max() - lengths[batch].min()) for batch in batches]
-    assert max(spread) <= 16
-    means = [float(lengths[batch].float().mean()) for batch in batches]
-    assert means != sorted(means)
-
-
-def test_the_order_is_a_function_of_seed_and_epoch():
-    split = build([[1 + (n * u) % 9 for n in range(20)] for u in range(1, 8)]).train
-
-    def order(seed, epoch):
-        return [batch.history.tolist() for batch in split.loader(16, 8, seed, epoch)]
-
-    torch.manual_seed(1)
-    first = order(3, 5)
-    torch.manual_seed(2)
-    assert order(3, 5) == first
-    assert order(3, 6) != first and order(4, 5) != first
-    assert order(5, 3) != first  # the two numbers are not simply added
-    assert order(None, 0) == order(None, 1)
-    assert first == [batch.history.tolist() for batch in split.batches(16, 8, 3, 5)]
-
-
-def test_without_a_seed_the_shortest_come_first():
-    assert list(LengthBuckets(torch.tensor([3, 1, 2, 1, 3]), 2)) == [[1, 3], [2, 0], [4]]
-
-
-def test_impossible_sizes_are_refused():
-    split = build([[1, 2, 3, 4]]).train
-    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
-        list(split.batches(0, 8))
-    with pytest.raises(ValueError, match="max_len must be at least 1, got 0"):
-        split.batch([0], 0)
-
-
-def test_an_empty_split_has_no_batches():
-    split = build([[1, 2]]).train.take([])
-    assert list(split.batches(4, 8)) == [] and list(split.batches(4, 8, seed=1)) == []
-    assert len(LengthBuckets(split.positions, 4)) == 0
-
-
-@given(HISTORIES, st.integers(1, 40) | st.none())
-@settings(deadline=None, max_examples=40)
-def test_pad(histories, max_len):
-    padded = pad(histories, max_len)
-    kept = [history[-(max_len or 99) :] for history in histories]
-    assert [[i for i in row if i] for row in padded.tolist()] == kept
-    assert padded.shape == (len(histories), max(map(len, kept)))
-    assert bool((padded[:, -1] > 0).all()) and padded.dtype == torch.int64
-    assert torch.equal(pad(pad(histories), max_len), padded)
-
-
-def test_pad_names_what_is_wrong():
-    with pytest.raises(ValueError, match="history 1 is empty"):
-        pad([[1], [], [2]])
-    with pytest.raises(ValueError, match="history 0 is empty"):
-        pad(torch.tensor([[0, 0], [0, 3]]))
-    with pytest.raises(ValueError, match="no history"):
-        pad([])
-    with pytest.raises(ValueError, match="list of lists"):
-        pad([1, 2, 3])
-    with pytest.raises(ValueError, match=r"\(B, L\)"):
-        pad(torch.tensor([1, 2]))
-
-
-@pytest.mark.parametrize("split_batches", [True, False])
-def test_accelerate_shares_the_batches_of_a_loader(split_batches):
-    split = load("bookshop").test
-    loader, size = split.loader(64, 16, seed=3, epoch=0), 64
-    expected = [rows_of(batch) for batch in split.batches(64, 16, seed=3)]
-    alone = prepare_data_loader(loader, num_processes=1, put_on_device=False)
-    assert [rows_of(batch) for batch in alone] == expected
-    first, second = (
-        [
-            rows_of(batch)
-            for batch in prepare_data_loader(
-                loader, num_processes=2, process_index=rank, split_batches=split_batches, put_on_device=False
-            )
-        ]
-        for rank in (0, 1)
-    )
-    assert len(first) == len(second)
-    # Accelerate fills the short batch at the end up with rows from the beginning; everything before it is exact.
-    if split_batches:
-        assert [a + b for a, b in zip(first, second, strict=True)][:-1] == expected[:-1]
-        assert (first[-1] + second[-1])[: len(expected[-1])] == expected[-1]
-        assert {len(rows) for rows in first + second} == {size // 2}
-    else:
-        assert first[:-1] == expected[:-2:2] and second[:-1] == expected[1:-2:2]
-        assert sorted({row[0] for part in (first, second) for rows in part for row in rows}) == list(range(1500))
-
-
 # ------------------------------------------------------------ from a log
 
 
@@ -236,7 +105,7 @@ def test_order_ids_and_titles():
 def test_a_log_that_cannot_be_used():
     with pytest.raises(DataError, match="no interactions"):
         SequenceDataset.from_log(pd.DataFrame({"user": [], "item": [], "timestamp": []}))
-    with pytest.raises(DataError, match="no column 'item'"):
+    with pytest.raises(DataError, match="no column item_id or item; found 'user', 'timestamp'"):
         SequenceDataset.from_log(pd.DataFrame({"user": [1], "timestamp": [1]}))
 
 

@@ -78,13 +78,13 @@ def test_parquet_types(tmp_path):
     pd.DataFrame({"user": [1.0, 2.0], "item": [3, 4], "time": times}).to_parquet(path)
     assert rows(path) == [("1", "3", 60), ("2", "4", 1577836800)]
     pd.DataFrame({"user": [1.0, 2.5], "item": [3, 4], "time": [1, 2]}).to_parquet(path)
-    with pytest.raises(DataError, match=r"log.parquet, row 1: user 2.5 is not a whole number"):
+    with pytest.raises(DataError, match=r"log.parquet, row 1: user 2.5 is neither text nor a whole number"):
         read_log(path)
     pd.DataFrame({"user": [1, 2], "item": ["a", None], "time": [1, 2]}).to_parquet(path)
     with pytest.raises(DataError, match=r"log.parquet, row 1: item is missing"):
         read_log(path)
     path.write_bytes(b"PAR1 no")
-    with pytest.raises(DataError, match=r"log.parquet: not a readable parquet file"):
+    with pytest.raises(DataError, match=r"log.parquet: cannot be read"):
         read_log(path)
 
 
@@ -105,10 +105,10 @@ BAD = {
     "\tb\t1\n\tc\t2\n": r"toy.inter:2: user_id is missing \(and 1 more\)",
     "a\tb\t1\na\tc\n": r"toy.inter:3: timestamp is missing",
     "a\tb\t1\na\tc\t2\t9\n": r"toy.inter:3: 4 fields where the header has 3; part the fields by tabs",
-    "a\tb\t1\t9\n": r"toy.inter:2: more fields than the header has; part the fields by tabs",
-    "a\tb\t1\t9\na\tb\t1\n": r"toy.inter:2: more fields than the header has",
-    "": r"toy.inter: no interactions, only a header",
-    "\n\n": r"toy.inter: no interactions, only a header",
+    "a\tb\t1\t9\n": r"toy.inter:2: 4 fields where the header has 3; part the fields by tabs",
+    "a\tb\t1\t9\na\tb\t1\n": r"toy.inter:2: 4 fields where the header has 3",
+    "": r"toy.inter: no interactions in it",
+    "\n\n": r"toy.inter: no interactions in it",
     "a\tb\t1\na\tc\t2\n".replace("\t", ","): r"toy.inter:2: item_id is missing",
 }
 
@@ -140,7 +140,7 @@ def test_bad_gzip(write):
     whole = gzip.compress((HEADER + "a\tb\t1\n" * 500).encode())
     flipped = whole[:40] + b"\0" * 8 + whole[48:]
     for content in (whole[:-20], whole[:9], flipped, b"not gzip at all"):
-        with pytest.raises(DataError, match=r"toy.inter.gz: damaged gzip file .*fetch it again"):
+        with pytest.raises(DataError, match=r"toy.inter.gz: cannot be read \(.*fetch it again"):
             read_log(write(content, "toy.inter.gz"))
 
 
