@@ -1,0 +1,104 @@
+"""Train DCRec as printed, repaired, and with one repair taken back or given at a time: data/runs/dcrec_repairs.csv.
+
+    python tools/repairs.py                        # the bookshop, three seeds; a quarter of an hour on a core
+    python tools/repairs.py --dataset beauty       # Amazon Beauty, one seed; needs DIFFREC_DATA
+
+Within a data set all variants have the same size, the same number of epochs, the same batches and the same noise, and
+all are ranked on every validation reader, at one denoising step and at four. Rows that the file holds are not made
+again, so a stopped run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from diffrec_lite import models
+from diffrec_lite.data import SequenceDataset, load
+from diffrec_lite.evaluation import evaluate
+from diffrec_lite.training.loop import fit
+from diffrec_lite.training.recipe import PRESETS, REPAIRS, Recipe
+
+RECORD = Path(__file__).parents[1] / "data" / "runs" / "dcrec_repairs.csv"
+STEPS = (1, 4)
+METRICS = ("HR@5", "NDCG@5", "NDCG@10")
+AS_PRINTED = {name: models.MODELS["dcrec"].Settings.defaults()[name] for name in REPAIRS}
+# What belongs together is taken back together: the three losses' weights are one choice.
+GROUPS = {
+    "detach_target": ("detach_target",),
+    "share_at_T": ("share_at_T",),
+    "stream": ("stream",),
+    "signal": ("signal",),
+    "slot": ("slot",),
+    "positions": ("positions",),
+    "project": ("project",),
+    "seen_bias": ("seen_bias",),
+    "rounding_by": ("rounding_by",),
+    "loss weights": ("lambda_schedule", "prior", "denoising", "ranking"),
+}
+OF_DATASET: dict[str, dict[str, Any]] = {
+    "bookshop": {"preset": "quick", "epochs": 6, "seeds": 3, "precision": "fp32"},
+    "beauty": {"preset": "repaired", "epochs": 6, "seeds": 1, "precision": "bf16"},
+}
+
+
+def variants() -> dict[str, dict[str, Any]]:
+    """The settings of every variant, by its name."""
+    found = {"as printed": AS_PRINTED, "repaired": REPAIRS}
+    for name, keys in GROUPS.items():
+        found[f"repaired without {name}"] = {**REPAIRS, **{key: AS_PRINTED[key] for key in keys}}
+        found[f"as printed with {name}"] = {**AS_PRINTED, **{key: REPAIRS[key] for key in keys}}
+    return found
+
+
+def reached(
+    dataset: SequenceDataset, wanted: dict[str, Any], epochs: int, seed: int, precision: str
+) -> list[dict[str, Any]]:
+    """Train one model and rank it: a row for each number of steps."""
+    torch.manual_seed(seed)
+    of_model = {name: value for name, value in wanted.items() if name in models.MODELS["dcrec"].Settings.defaults()}
+    of_training = {name: value for name, value in wanted.items() if name in Recipe.defaults()}
+    model = models.build("dcrec", dataset.num_items, **of_model)
+    recipe = Recipe.of("training", **{**of_training, "epochs": epochs, "val_users": 500})
+    for row in fit(model, dataset, recipe, seed=seed, precision=precision):
+        print(f"  epoch {row['epoch']}: loss {row['loss']:.3f}, HR@5 of 500 readers {row['val HR@5']:.4f}", flush=True)
+    rows = []
+    for steps in STEPS:
+        found = evaluate(model, dataset, "val", steps=steps)
+        row = {"steps": steps, "readers": len(found.ranks), "epochs": epochs, "precision": precision}
+        for name in METRICS:
+            low, high = found.intervals[name]
+            row |= {name: round(found.metrics[name], 4), f"{name} low": round(low, 4), f"{name} high": round(high, 4)}
+        rows.append(row)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--dataset", choices=OF_DATASET, default="bookshop")
+    parser.add_argument("--only", help="variants whose name holds this text")
+    given = parser.parse_args()
+    about = OF_DATASET[given.dataset]
+    dataset = load(given.dataset)
+    torch.set_num_threads(1)
+    table = pd.read_csv(RECORD) if RECORD.exists() else pd.DataFrame(columns=["dataset", "variant", "seed"])
+    for seed in range(about["seeds"]):
+        for name, switches in variants().items():
+            held = (table["dataset"] == given.dataset) & (table["variant"] == name) & (table["seed"] == seed)
+            if held.any() or (given.only and given.only not in name):
+                continue
+            print(given.dataset, name, seed, flush=True)
+            wanted = {**PRESETS[about["preset"]]["dcrec"], **switches}
+            rows = reached(dataset, wanted, about["epochs"], seed, about["precision"])
+            new = pd.DataFrame([{"dataset": given.dataset, "variant": name, "seed": seed, **row} for row in rows])
+            table = pd.concat([table, new], ignore_index=True) if len(table) else new
+            table.to_csv(RECORD, index=False, lineterminator="\n")
+            print(new[["variant", "steps", *METRICS]].to_string(index=False, header=False), flush=True)
+
+
+if __name__ == "__main__":
+    main()
