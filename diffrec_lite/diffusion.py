@@ -62,22 +62,22 @@ def _betas_from_abar(abar: Tensor) -> Tensor:
     return 1 - abar[1:] / abar[:-1]
 
 
-def offset_noise(noise: Tensor, mean: float = 0.0, strength: float = 0.0, draw: Tensor | None = None) -> Tensor:
-    """Shift standard normal `noise (B, …, d)` in one of the two ways that are both called offset noise.
+def offset_noise(eps: Tensor, mean: float = 0.0, strength: float = 0.0, draw: Tensor | None = None) -> Tensor:
+    """Shift standard normal `eps (B, …, d)` in one of the two ways that are both called offset noise.
 
     - `mean`: the same constant for every number, so eps ~ N(mean, I). This is what DiffuRecSys prints, with
       mean = 0.1 * delta_c.
     - `strength`: one extra random number for each example, shared by all its features,
-      `noise + strength * draw` with `draw (B,)` standard normal. This is the trick of image generation.
+      `eps + strength * draw` with `draw (B,)` standard normal. This is the trick of image generation.
 
     Raises ValueError when `strength` is set and `draw` is missing.
     """
     if strength and draw is None:
         raise ValueError("offset noise per example needs `draw`, one standard normal number for each example")
-    noise = noise + mean
+    eps = eps + mean
     if strength:
-        noise = noise + strength * draw.reshape(-1, *[1] * (noise.dim() - 1))
-    return noise
+        eps = eps + strength * draw.reshape(-1, *[1] * (eps.dim() - 1))
+    return eps
 
 
 class State(NamedTuple):
@@ -109,13 +109,13 @@ class GaussianDiffusion:
         """The diffusion of a named schedule."""
         return cls(schedule(name, T))
 
-    def q_sample(self, x0: Tensor, t: Tensor | int, noise: Tensor) -> Tensor:
+    def q_sample(self, x0: Tensor, t: Tensor | int, eps: Tensor) -> Tensor:
         """Noise `x0 (B, …, d)` to step t: x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps.
 
         `t` is a number, `(B,)`, or `(B, L)` where every position of a sequence has a step of its own.
         """
         abar = self._at(self.abar, t, x0)
-        return abar.sqrt() * x0 + (1 - abar).sqrt() * noise
+        return abar.sqrt() * x0 + (1 - abar).sqrt() * eps
 
     def linear_guess(self, xt: Tensor, t: Tensor | int, variance: float = 1.0, shift: float = 0.0) -> Tensor:
         """The best linear guess of x_0 from `xt (B, …, d)` alone, where x_0 has this variance and mean 0.
