@@ -154,8 +154,11 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
             )
         try:
             model = cls(**settings)
+        except (RuntimeError, TypeError, SettingError) as problem:
+            raise ModelError(f"{folder / CONFIG}: describes no {cls.__name__}: {problem}") from problem
+        try:
             model.load_state_dict(load_file(path))
-        except (OSError, SafetensorError, RuntimeError, TypeError, SettingError) as problem:
+        except (OSError, SafetensorError, RuntimeError) as problem:
             raise ModelError(f"{path}: cannot be loaded as a {cls.__name__}: {problem}") from problem
         return model.eval()
 
