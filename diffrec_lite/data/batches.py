@@ -142,12 +142,15 @@ class Split:
     ) -> Iterator[Batch]:
         """Every example once, in length-bucketed batches: shuffled by `(seed, epoch)`, or in a fixed order (None).
 
-        The sequences are moved to `device` once, and batches are made there.
+        The sequences and the order are moved to `device` once, and batches are made there.
         """
         there = Split(*(x.to(device) for x in (self.items, self.users, self.starts, self.positions)))
         lengths = self.positions.clamp(max=max_len)
-        for indices in length_buckets(lengths, batch_size, seed, epoch):
-            yield there.batch(indices, max_len, _width(int(lengths[indices].max()), max_len))
+        order = length_buckets(lengths, batch_size, seed, epoch)
+        widths = [_width(int(lengths[indices].max()), max_len) for indices in order]
+        moved = torch.cat(order).to(device).split([len(indices) for indices in order]) if order else ()
+        for indices, width in zip(moved, widths, strict=True):
+            yield there.batch(indices, max_len, width)
 
 
 def _width(longest: int, max_len: int) -> int:
