@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -130,9 +130,11 @@ def _yelp(path: Path, archive: Archive) -> tuple[pd.DataFrame, None]:
     keys, rows = ["user_id", "business_id", "date"], {}
     for line, (user, item, date) in _objects(path, archive, keys):
         with door(f"{path.name}:{line}", remedy="a date is YYYY-MM-DD HH:MM:SS"):
-            when = datetime.fromisoformat(f"{date}+00:00")
+            when = datetime.fromisoformat(date)
+            if when.tzinfo:
+                raise ValueError(f"{date!r} has a time zone")
         if when.year >= 2019:
-            rows[line] = [user, item, int(when.timestamp())]
+            rows[line] = [user, item, int(when.replace(tzinfo=UTC).timestamp())]
     return _log(pd.DataFrame.from_dict(rows, "index", columns=keys), path.name), None
 
 

@@ -113,6 +113,42 @@ def test_a_file_that_is_prepared_already_is_taken_as_it_is(tmp_path):
     assert (tmp_path / "out" / "toys.item").read_text() == (tmp_path / "mine.item").read_text()
 
 
+def test_preparing_a_file_onto_itself_leaves_it_as_it_is(tmp_path):
+    path, items = tmp_path / "toys.inter", tmp_path / "toys.item"
+    path.write_text("user_id:token\titem_id:token\ttimestamp:float\trating:float\n2\ta\t1\t5\n1\ta\t1\t4\n")
+    items.write_text("item_id:token\ttitle:token\tyear:token\na\tAnna\t007\n")
+    before = path.read_bytes(), items.read_bytes()
+    (tmp_path / "link.inter").symlink_to(path)
+    for source in (path, tmp_path / "link.inter", f"{tmp_path}/../{tmp_path.name}/toys.inter"):
+        assert prepare("toys", source, tmp_path) == path
+        assert (path.read_bytes(), items.read_bytes()) == before
+    path.write_text("no log")
+    with pytest.raises(DataError, match="toys.inter"):
+        prepare("toys", path, tmp_path)
+    assert path.read_text() == "no log"
+
+
+def test_the_catalogue_beside_its_own_source_stays_as_it_is(tmp_path):
+    (tmp_path / "toys.csv").write_text("user,item,time\n1,a,1\n")
+    (tmp_path / "toys.item").write_text("item_id:token\ttitle:token\tyear:token\na\tAnna\t007\n")
+    before = (tmp_path / "toys.item").read_bytes()
+    assert load(prepare("toys", tmp_path / "toys.csv", tmp_path)).titles == ["", "Anna"]
+    assert (tmp_path / "toys.item").read_bytes() == before
+
+
+def test_the_titles_of_other_data_are_not_taken_over(tmp_path):
+    out = tmp_path / "out"
+    (tmp_path / "old.csv").write_text("user,item,time\n1,1,1\n")
+    (tmp_path / "old.item").write_text("item_id:token\ttitle:token_seq\n1\tOld\n")
+    (tmp_path / "new.csv").write_text("user,item,time\n7,1,1\n")
+    before = prepare("toys", tmp_path / "old.csv", out).read_bytes()
+    with pytest.raises(DataError, match=r"toys.item is there already and describes the items of other data"):
+        prepare("toys", tmp_path / "new.csv", out)
+    assert (out / "toys.inter").read_bytes() == before
+    (out / "toys.item").unlink()
+    assert load(prepare("toys", tmp_path / "new.csv", out)).titles is None
+
+
 def test_preparing_twice_gives_the_same_bytes(tmp_path):
     first = prepare("ml-1m", movielens(tmp_path / "ml-1m.zip"), tmp_path / "a").read_bytes()
     assert prepare("ml-1m", tmp_path / "a" / "ml-1m.inter", tmp_path / "b").read_bytes() == first
@@ -233,6 +269,18 @@ def test_nothing_half_written_is_left(tmp_path, monkeypatch):
         prepare("ml-1m", tmp_path / "ml-1m.zip", tmp_path / "out")
     assert (tmp_path / "out" / "ml-1m.inter").read_bytes() == before
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["ml-1m.inter", "ml-1m.item"]
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    source = movielens(tmp_path / "ml-1m.zip")
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DataError, match=r"ml-1m.inter: cannot be written \(.*\); choose another folder"):
+        prepare("ml-1m", source, tmp_path / "file")
+    (tmp_path / "out" / "ml-1m.inter").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"ml-1m.inter: cannot be written"):
+        prepare("ml-1m", source, tmp_path / "out")
+    assert (tmp_path / "file").read_text() == "mine"
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["ml-1m.inter"]  # and no draft
 
 
 def test_the_catalogue_tells_what_a_reader_needs():

@@ -1,6 +1,7 @@
 """Data sets, splits and batches."""
 
 import os
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -109,13 +110,16 @@ def test_a_log_that_cannot_be_used():
         SequenceDataset.from_log(pd.DataFrame({"user": [1], "timestamp": [1]}))
 
 
-@given(st.lists(st.text("0123456789ab", min_size=1, max_size=25), min_size=1, max_size=40))
+@given(st.lists(st.text("0123456789ab.", min_size=1, max_size=25), min_size=1, max_size=40))
 @settings(deadline=None, max_examples=100)
 def test_tokens_are_numbered_in_natural_order(tokens):
     codes, names = number_tokens(pd.Series(tokens))
 
     def key(token):
-        return (0, int(token), token) if token.isdecimal() else (1, 0, token)
+        whole, _, part = token.partition(".")
+        if whole.isdecimal() and (part.isdecimal() or "." not in token):
+            return (0, Fraction(token), token)
+        return (1, 0, token)
 
     assert names == sorted(set(tokens), key=key)
     assert [names[code] for code in codes] == tokens

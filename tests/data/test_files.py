@@ -2,12 +2,14 @@
 
 import gzip
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffrec_lite.data.files import DataError, read_items, read_log
+from diffrec_lite.data import load
+from diffrec_lite.data.files import DataError, parse_columns, read_items, read_log
 
 HEADER = "user_id:token\titem_id:token\ttimestamp:float\n"
 # Any token that one line of a tab-separated file can hold.
@@ -64,8 +66,24 @@ def test_names_of_columns(write):
     path = write("who,what,when\n1,2,3\n", "log.csv")
     assert rows(path, columns={"user": "who", "item": "what", "timestamp": "when"}) == [("1", "2", 3)]
     assert rows(write("user,item,time\n1,2,3\n", "log.csv")) == [("1", "2", 3)]
+    assert rows(path, columns={"user": "who", "item": "what", "time": "when"}) == [("1", "2", 3)]
     with pytest.raises(DataError, match="'users' is none of user, item, timestamp"):
         read_log(path, {"users": "who"})
+
+
+def test_columns_as_a_command_line_gives_them():
+    usual = {"user": "userId", "item": "movieId", "timestamp": "timestamp"}
+    assert parse_columns("user=userId,item=movieId,time=timestamp") == usual
+    assert parse_columns(" timestamp=timestamp, item=movieId , user=userId") == usual
+    assert parse_columns('"user=who, me",item=a=b') == {"user": "who, me", "item": "a=b"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "user", "user=", "=a", "user=a,user=b", "time=a,timestamp=b", "us=a", "user=a\nb"]
+)
+def test_columns_that_say_nothing(text):
+    with pytest.raises(DataError, match="^columns: "):
+        parse_columns(text)
 
 
 def test_quoted_csv(write):
@@ -93,6 +111,41 @@ def test_whole_timestamps_stay_exact(write):
     assert log.timestamp.tolist() == [2**62 + 1]
     assert read_log(write(HEADER + f"a\tb\t{2**63 + 5}\n")).timestamp.tolist() == [2.0**63]
     assert read_log(write(HEADER + "a\tb\t1" + 30 * "0" + "\n")).timestamp.tolist() == [1e30]
+
+
+def test_the_index_of_a_parquet_file(tmp_path):
+    path = tmp_path / "log.parquet"
+    frame = pd.DataFrame({"user_id": ["a", "b"], "item_id": [1, 2], "timestamp": [3, 4]})
+    for levels in ("user_id", ["item_id", "user_id"]):
+        frame.set_index(levels).to_parquet(path)
+        assert rows(path) == [("a", "1", 3), ("b", "2", 4)]
+    frame.to_parquet(path)
+    assert rows(path) == [("a", "1", 3), ("b", "2", 4)]
+    frame[["item_id", "timestamp"]].set_index(pd.RangeIndex(5, 7, name="user_id")).to_parquet(path)
+    assert rows(path) == [("5", "1", 3), ("6", "2", 4)]
+
+
+def test_the_folders_of_a_parquet_file_are_no_columns(tmp_path):
+    folder = tmp_path / "user_id=7"
+    folder.mkdir()
+    pd.DataFrame({"user_id": ["a"], "item_id": [1], "timestamp": [3]}).to_parquet(folder / "log.parquet")
+    assert rows(folder / "log.parquet") == [("a", "1", 3)]
+
+
+def test_events_of_one_second_in_a_parquet_file(tmp_path):
+    path = tmp_path / "log.parquet"
+    for unit in ("ms", "us", "ns"):
+        times = np.array([1_700_000_000_003, 1_700_000_000_002, 1_700_000_000_001]).astype(f"M8[{unit}]")
+        pd.DataFrame({"user": "u", "item": ["c", "b", "a"], "time": times}).to_parquet(path)
+        data = load(path)
+        assert [data.item_tokens[i] for i in data.history(0)] == ["a", "b", "c"]
+
+
+def test_float_ids_find_their_titles(write):
+    write("item_id:token\ttitle:token_seq\n5\tFive\n10\tTen\n", "toy.item")
+    for log in ("user,item,time\n1.0,10.0,1\n1.0,5.0,2\n", "user,item,time\n1,10,1\n1,5,2\n"):
+        data = load(write(log, "toy.csv"))
+        assert (data.user_tokens, data.item_tokens, data.titles) == (["1"], ["[PAD]", "5", "10"], ["", "Five", "Ten"])
 
 
 # ------------------------------------------------------------ what is wrong
@@ -126,6 +179,8 @@ def test_bad_files_are_named(write, tmp_path):
         read_log(write(""))
     with pytest.raises(DataError, match=r"toy.inter:1: column 'user_id' occurs twice"):
         read_log(write("user_id:token\tuser_id:float\titem_id:token\ttimestamp:float\na\t1\tb\t2\n"))
+    with pytest.raises(DataError, match=r"toy.csv:1: column 'item' occurs twice"):
+        read_log(write("user,item,item,time\n1,2,3,4\n", "toy.csv"))
     with pytest.raises(DataError, match=r"no column user_id or user; found '0', '1', '2'. The first line must name"):
         read_log(write("0\t1\t2\n0\t2\t3\n"))
     with pytest.raises(DataError, match="no column when"):
@@ -134,6 +189,72 @@ def test_bad_files_are_named(write, tmp_path):
         read_log(write((HEADER + "a\tb\t1\na\té\t2\n").encode("latin-1")))
     with pytest.raises(DataError, match="cannot be read"):
         read_log(tmp_path)
+
+
+def test_a_missing_column_names_both_remedies(write):
+    path = write("userId,movieId,rating,timestamp\n1,5,4.0,1\n", "ratings.csv")
+    with pytest.raises(DataError) as caught:
+        read_log(path)
+    found = str(caught.value)
+    in_python = {"user": "userId", "item": "movieId", "time": "timestamp"}
+    on_command_line = "user=userId,item=movieId,time=timestamp"
+    assert f"columns={in_python}".replace("'", '"') in found and f"--columns {on_command_line}" in found
+    assert rows(path, columns=in_python) == rows(path, columns=parse_columns(on_command_line)) == [("1", "5", 1)]
+
+
+SEPARATORS = {
+    ("log.inter", ","): r"log.inter:1: the header has no tab but 2 commas: is this a CSV\? Then name it .csv",
+    ("log.inter", ";"): r"log.inter:1: the header has no tab but 2 semicolons: part the fields by tabs",
+    ("log.inter", " "): r"log.inter:1: the header has no tab but 2 spaces: part the fields by tabs",
+    ("log.csv", "\t"): r"log.csv:1: the header has no comma but 2 tabs: is this an atomic file\? Then name it .inter",
+    ("log.csv", ";"): r"log.csv:1: the header has no comma but 2 semicolons: part the fields by commas",
+    ("log.csv", "|"): r"log.csv:1: the header has no comma but 2 bars: part the fields by commas",
+}
+
+
+@pytest.mark.parametrize(("name", "separator"), SEPARATORS)
+def test_a_wrong_separator_is_named(write, name, separator):
+    lines = ["user_id,item_id,timestamp", "1,2,3", "1,3,4"]
+    for body in (lines, [*lines, "1,,5" + "," + "\t"]):
+        with pytest.raises(DataError, match=SEPARATORS[name, separator]):
+            read_log(write("\n".join(body).replace(",", separator), name))
+
+
+@pytest.mark.parametrize("blank", ["\n", "\r\n\r\n", " \t \n", "\ufeff\n"])
+def test_a_blank_first_line(write, blank):
+    with pytest.raises(DataError, match=r"toy.inter:1: the first line is blank; it must name the columns"):
+        read_log(write(blank + HEADER + "a\tb\t1\n"))
+
+
+def test_tokens_that_no_file_keeps_are_named_with_their_line(write):
+    with pytest.raises(DataError, match=r"toy.csv:3: item 'a\\rb' is no token"):
+        read_log(write('user,item,time\n1,a,2\n1,"a\rb",3\n', "toy.csv"))
+    with pytest.raises(DataError, match=r"toy.inter:2: user_id ' a' is no token: it .*begins or ends with white space"):
+        read_log(write(HEADER + " a\tb\t1\n"))
+    with pytest.raises(DataError, match=r"toy.inter:3: holds a NUL character"):
+        read_log(write(HEADER + "a\tb\t1\na\tb\0c\t1\n"))
+    with pytest.raises(DataError, match=r"toy.inter:1: the text is not UTF-8"):
+        read_log(write((HEADER + "a\tb\t1\n").encode("utf-16")))
+
+
+def test_lines_are_counted_where_a_field_has_several(write):
+    text = 'user,item,time,title\n1,a,1,"two\nlines"\n1,b,2,"and\r\nthree\nmore"\n\n1,c,x,\n'
+    with pytest.raises(DataError, match=r"toy.csv:8: timestamp 'x' is not a number"):
+        read_log(write(text, "toy.csv"))
+    with pytest.raises(DataError, match=r"toy.csv:3: a quotation mark opens a field and none closes it"):
+        read_log(write('user,item,time\n1,a,1\n1,"b,2\n1,c,3\n', "toy.csv"))
+
+
+@pytest.mark.parametrize("column", ["user_id", "item_id", "timestamp"])
+@pytest.mark.parametrize("values", [[[1], [2]], [{"a": 1}, {"a": 2}], [b"a", b"b"]], ids=["list", "struct", "bytes"])
+def test_columns_of_another_kind_in_a_parquet_file(tmp_path, column, values):
+    path = tmp_path / "log.parquet"
+    frame = pd.DataFrame({"user_id": [1, 2], "item_id": [1, 2], "timestamp": [1, 2]})
+    frame.assign(**{column: values}).to_parquet(path)
+    with pytest.raises(DataError, match=rf"log.parquet, row 0: {column} .* is n(either|ot a number)"):
+        read_log(path)
+    frame.assign(more=values).to_parquet(path)
+    assert len(read_log(path)) == 2
 
 
 def test_bad_gzip(write):
@@ -173,6 +294,8 @@ def test_items(write):
 def test_bad_items(write):
     with pytest.raises(DataError, match=r"toy.item: no column item_id; found 'title'"):
         read_items(write("title:token_seq\nA\n", "toy.item"))
+    with pytest.raises(DataError, match=r"toy.item:3: item '2' is described twice"):
+        read_items(write("item_id:token\ttitle:token_seq\n2.0\tA\n2.0\tB\n", "toy.item"))
     with pytest.raises(DataError, match=r"toy.item:3: item '2' is described twice"):
         read_items(write("item_id:token\ttitle:token_seq\n2\tA\n2\tB\n", "toy.item"))
     with pytest.raises(DataError, match=r"toy.item:3: volume 'x' is not a number"):

@@ -39,7 +39,7 @@ def call(monkeypatch, capsys, *arguments):
         ("d=99999999999", "cannot be built"),
         ("dropout=nan", "dropout must be a finite number"),
         ("item_std=nan", "item_std must be a finite number"),
-        ("item_std=-1", "cannot be built"),
+        ("item_std=-1", "item_std must be at least 0"),
     ],
 )
 def test_an_impossible_setting_is_refused_before_training(log, tmp_path, monkeypatch, capsys, change, message):
