@@ -35,7 +35,6 @@ GROUPS = {
     "signal": ("signal",),
     "slot": ("slot",),
     "positions": ("positions",),
-    "project": ("project",),
     "seen_bias": ("seen_bias",),
     "rounding_by": ("rounding_by",),
     "loss weights": ("lambda_schedule", "prior", "denoising", "ranking"),
@@ -49,6 +48,8 @@ OF_DATASET: dict[str, dict[str, Any]] = {
 def variants() -> dict[str, dict[str, Any]]:
     """The settings of every variant, by its name."""
     found = {"as printed": AS_PRINTED, "repaired": REPAIRS}
+    for name, switches in (("as printed", AS_PRINTED), ("repaired", REPAIRS)):
+        found[f"{name} with project"] = {**switches, "project": True}
     for name, keys in GROUPS.items():
         found[f"repaired without {name}"] = {**REPAIRS, **{key: AS_PRINTED[key] for key in keys}}
         found[f"as printed with {name}"] = {**AS_PRINTED, **{key: REPAIRS[key] for key in keys}}
