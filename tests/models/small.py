@@ -67,7 +67,7 @@ def same_weights(source: Recommender, **settings) -> Recommender:
 
 
 def changes(name: str, history: torch.Tensor, settings: dict, both: dict | None = None) -> bool:
-    """Whether `settings` change the scores of a model that has `both`, every weight that is in either being the same."""
+    """Whether `settings` change the scores of a model that has `both`, the weights that the two share being equal."""
     plain, other = make(name, **(both or {})), make(name, **{**(both or {}), **settings})
     mine = other.state_dict()
     shared = {key: value for key, value in plain.state_dict().items() if key in mine and mine[key].shape == value.shape}

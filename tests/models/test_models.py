@@ -67,6 +67,19 @@ def test_a_loss_repeats_with_its_noise_and_differs_between_seeds(variant, batch)
     assert one == again and (one == other) == variant.startswith("sasrec")
 
 
+@EVERY
+def test_half_precision_gives_nearly_the_same_loss(variant, batch):
+    model = build(variant)
+    exact = model.loss(batch, noise_of(batch))["loss"].item()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = model.loss(batch, noise_of(batch))["loss"]
+        scores = model.score(batch.history)
+    loss.backward()
+    assert loss.dtype == torch.float32 and loss.item() == pytest.approx(exact, rel=0.02)
+    assert bool(torch.isfinite(scores[:, 1:]).all())
+    assert all(bool(torch.isfinite(p.grad).all()) for p in model.parameters())
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_it_can_learn_one_batch_by_heart(name, batch):
     by_ranking = {"ranking": 20.0, "lambda_schedule": "fix"} if name == "dcrec" else {}
