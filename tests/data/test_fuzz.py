@@ -1,4 +1,4 @@
-"""Broken files in hundreds of ways: each loads soundly or is refused with a DataError (`tools/fuzz_data.py` goes on)."""
+"""Broken files in hundreds of ways: each loads soundly or ends in a DataError (`tools/fuzz_data.py` goes on)."""
 
 from collections import Counter
 
