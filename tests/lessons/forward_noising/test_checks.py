@@ -15,6 +15,32 @@ def jump(signal=lambda a: a.sqrt(), noise=lambda a: (1 - a).sqrt(), late=0, prod
     return q_sample
 
 
+def jump_ahead(x0, t, eps, beta):
+    abar = (1 - beta).cumprod(0)[t][:, None]
+    return abar.sqrt() * x0 + (1 - abar).sqrt() * eps
+
+
+def jump_along_features(x0, t, eps, beta):
+    abar = (1 - beta).cumprod(0)[t - 1]
+    return abar.sqrt() * x0 + (1 - abar).sqrt() * eps
+
+
+def jump_in_place(overwritten):
+    def q_sample(x0, t, eps, beta):
+        right = jump()(x0, t, eps, beta)
+        {"x0": x0, "t": t, "eps": eps, "beta": beta}[overwritten].mul_(2)
+        return right
+
+    return q_sample
+
+
+def chain_in_place(x0, beta, noise):
+    for b, eps in zip(beta, noise, strict=True):
+        x0 *= (1 - b).sqrt()
+        x0 += b.sqrt() * eps
+    return x0
+
+
 def chain(keep=lambda b: (1 - b) ** 0.5, add=lambda b: b**0.5, draw=lambda k: k, steps=range):
     def noise_chain(x0, beta, noise):
         x = x0
@@ -42,6 +68,16 @@ def test_the_right_answers_pass(capsys):
         (jump(noise=lambda a: a.sqrt(), signal=lambda a: (1 - a).sqrt()), "swapped"),
         (jump(noise=lambda a: 1), "not scaled"),
         (jump(product=lambda b: b), "multiplied the betas"),
+        (jump_ahead, "one step ahead"),
+        (jump_along_features, "along the features"),
+        (jump_in_place("x0"), "overwrites its argument x0"),
+        (jump_in_place("t"), "overwrites its argument t"),
+        (jump_in_place("eps"), "overwrites its argument eps"),
+        (jump_in_place("beta"), "overwrites its argument beta"),
+        (lambda x0, t, eps, beta: jump()(x0.view(6, 6), t, eps, beta), "line .*view.*x0 \\(5, 6\\)"),
+        (lambda x0, t, eps, beta: jump()(x0, t, eps, beta) if len(t) > 4 else x0, "wrong values"),
+        (lambda x0, t, eps, beta: jump()(x0, t, eps, beta) * float("nan"), "NaN"),
+        (lambda x0, t, eps, beta: print, "should be numbers"),
         (lambda x0, t, eps, beta: x0[:2], "has shape"),
         (lambda x0, t, eps, beta: x0, "wrong values"),
     ],
@@ -57,9 +93,17 @@ def test_a_wrong_jump_is_diagnosed(wrong, message):
         (chain(draw=lambda k: 0), "The bug is still there"),
         (chain(keep=lambda b: 1 - b, add=lambda b: b), "both square roots"),
         (chain(keep=lambda b: 1), "not shrunk"),
+        (chain(keep=lambda b: 1 - b), "root on 1 - beta is missing"),
+        (chain(add=lambda b: b), "root on beta is missing"),
+        (chain(draw=lambda k: -1), "same draw, the last one"),
+        (chain(draw=lambda k: -1 - k), "draws run backwards"),
+        (chain_in_place, "overwrites its argument x0"),
+        (lambda x0, beta, noise: chain()(x0, beta, noise.mul_(1.0).add_(1) - 1), "overwrites its argument noise"),
+        (lambda x0, beta, noise: chain(steps=lambda n: range(8))(x0, beta, noise), "line .*IndexError"),
+        (lambda x0, beta, noise: chain()(x0, beta, noise)[0], "has shape"),
         (chain(steps=lambda n: range(n - 1)), "last step is missing"),
         (chain(steps=lambda n: range(1, n)), "first step is missing"),
-        (chain(draw=lambda k: (k + 1) % lesson.checks.T), "one step ahead"),
+        (lambda x0, beta, noise: chain()(x0, beta, noise.roll(-1, 0)), "one step ahead"),
         (lambda x0, beta, noise: chain()(x0, beta.flip(0), noise), "run backwards"),
         (lambda x0, beta, noise: (1 - beta[-1]) ** 0.5 * x0 + beta[-1] ** 0.5 * noise[-1], "from x_0 again"),
     ],

@@ -21,6 +21,37 @@ def ndcg(compare=lambda s, own: s >= own, first=1, add=0, inside=lambda r, k: r 
     return ndcg_at_k
 
 
+def topk_ndcg(scores, target, k):
+    best = scores[:, 1:].topk(min(k, scores.shape[1] - 1)).indices + 1
+    rank = (best == target[:, None]).nonzero()[:, 1]
+    return float((1 / torch.log2(rank.double() + 2)).sum() / len(target))
+
+
+def sorted_ndcg(stable):
+    def ndcg_at_k(scores, target, k):
+        order = scores[:, 1:].argsort(descending=True, stable=stable) + 1
+        rank = (order == target[:, None]).int().argmax(1).double() + 1
+        return ((rank <= k) / torch.log2(rank + 1)).mean()
+
+    return ndcg_at_k
+
+
+def read_at(shift, first=1):
+    """The target's score read from a column beside it."""
+
+    def ndcg_at_k(scores, target, k):
+        own = scores[:, first:].gather(1, target[:, None] + shift)
+        rank = (scores[:, 1:] >= own).sum(1).double()
+        return ((rank <= k) / torch.log2(rank + 1)).mean()
+
+    return ndcg_at_k
+
+
+def padded_and_left(scores, target, k):
+    rank = (scores >= scores.gather(1, target[:, None] - 1)).sum(1).double()
+    return ((rank <= k) / torch.log2(rank + 1)).mean()
+
+
 def sampled(formula=lambda r, n, m: 1 + (r - 1) * m / (n - 1)):
     return lambda rank, num_items, negatives: formula(rank, num_items, negatives)
 
@@ -54,7 +85,19 @@ def test_the_right_answers_pass(capsys):
         (ndcg(gain=lambda r: 1 / r), "reciprocal rank"),
         (ndcg(reduce=lambda g: g), "one gain for each reader"),
         (ndcg(reduce=torch.sum), "sum over the readers"),
-        (lambda scores, target, k: 0.5, "wrong values"),
+        (topk_ndcg, "leaves equal scores in an order"),
+        (sorted_ndcg(stable=True), "leaves equal scores in an order"),
+        (sorted_ndcg(stable=False), "leaves equal scores in an order"),
+        (ndcg(compare=lambda s, own: s > own + 1e-9, add=1), "Ties count for your model"),
+        (read_at(-1, first=0), "one column too far left, at target - 1\\. Column b of the scores is book b\\."),
+        (read_at(0), "one column too far right"),
+        (padded_and_left, "and you count the padding"),
+        (ndcg(compare=lambda s, own: s <= own), "worst book gets rank 1"),
+        (lambda scores, target, k: ndcg(reduce=torch.sum)(scores, target, k) / k, "divide by k"),
+        (lambda scores, target, k: ndcg()(scores, target, 4), "NDCG@4 whatever k is"),
+        (lambda scores, target, k: ndcg()(scores.sub_(1), target, k), "overwrites its argument scores"),
+        (lambda scores, target, k: [0.5], "single number"),
+        (lambda scores, target, k: 0.4, "wrong values"),
     ],
 )
 def test_a_wrong_ndcg_is_diagnosed(wrong, message):
@@ -71,7 +114,15 @@ def test_a_wrong_ndcg_is_diagnosed(wrong, message):
         (lambda r, k, n: (r < k).double().mean(), "Rank k itself"),
         (lambda r, k, n: (r <= k).sum(), "number of hits"),
         (lambda r, k, n: sum(b.mean() * n for b in split_hits(r, k, n)) / len(r), "full batch_size"),
-        (lambda r, k, n: 4 / 9 if n == 4 else 0.4, "with batches of"),
+        (lambda r, k, n: 6 / 11 if n == 4 else 0.4, "with batches of 1 "),
+        (lambda r, k, n: sum(b.sum() for b in split_hits(r, k, n)[:-1]) / len(r), "but divide by all readers"),
+        (lambda r, k, n: (r <= k).sum() / (len(r) // n * n), "but not its readers"),
+        (lambda r, k, n: split_hits(r, k, n)[-1].mean(), "last batch alone"),
+        (lambda r, k, n: (r <= k).sum() / len(split_hits(r, k, n)), "divide by the number of batches"),
+        (lambda r, k, n: (r <= 5).double().mean(), "HR@10 of 12 readers"),
+        (lambda r, k, n: float((r.clamp_(max=k + 1) <= k).double().mean()), "overwrites its argument r"),
+        (lambda r, k, n: (r <= k).double(), "has shape"),
+        (lambda r, k, n: str(float((r <= k).double().mean())), "a string"),
     ],
 )
 def test_a_wrong_hit_rate_is_diagnosed(wrong, message):
@@ -88,6 +139,12 @@ def test_a_wrong_hit_rate_is_diagnosed(wrong, message):
         (lambda r, n, m: r * m / (n - 1), "The whole rank is shrunk"),
         (lambda r, n, m: r, "This is the full rank"),
         (lambda r, n, m: 1 + (r - 1) * (n - 1) / m, "upside down"),
+        (lambda r, n, m: round(1 + (r - 1) * m / (n - 1)), "Leave the rounding out"),
+        (lambda r, n, m: 1 + (r - 1) * m // (n - 1), "not with //"),
+        (lambda r, n, m: 1 + (r - 1) * m / 240, "wrong values"),
+        (lambda r, n, m: None, "returned None"),
+        (lambda r, n, m: "1", "a string"),
+        (lambda r, n, m: [1 + (r - 1) * m / (n - 1)], "single number"),
     ],
 )
 def test_a_wrong_sampled_rank_is_diagnosed(formula, message):

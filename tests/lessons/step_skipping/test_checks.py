@@ -1,6 +1,7 @@
 """The right answer passes each check of notebook 05, and each common mistake gets a diagnosis of its own."""
 
 import pytest
+import torch
 
 from diffrec_lite.diffusion import GaussianDiffusion
 from diffrec_lite.lessons import step_skipping as lesson
@@ -38,7 +39,14 @@ def test_the_right_answers_pass(capsys):
     lesson.checks.step_grid(grid)
     lesson.checks.step_grid(lambda T, n: GaussianDiffusion.of("trunc_lin", T).steps(n))
     lesson.checks.surprise(share, "b")
-    assert capsys.readouterr().out.count("correct") == 4
+    lesson.checks.surprise(share, "B ")
+    lesson.checks.surprise(lambda p: p.var(0, correction=0).mean() / p.var((0, 1), correction=0).mean(), "b")
+    lesson.checks.posterior(lambda x0, xt, t, s, abar: (skip()(x0, xt, t, s, abar)[0], one_for_each(x0, t, s, abar)))
+    assert capsys.readouterr().out.count("correct") == 7
+
+
+def one_for_each(x0, t, s, abar):
+    return skip()(x0, x0, t, s, abar)[1] * torch.ones(len(x0), 1)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +63,14 @@ def test_the_right_answers_pass(capsys):
         (skip(variance=lambda v, a, abar, t, s: 1 - abar[s]), "variance of re-noising"),
         (skip(variance=lambda v, a, abar, t, s: 1 - a), "from s to t adds"),
         (skip(variance=lambda v, a, abar, t, s: v * (1 - abar[t])), "variance lacks the division"),
+        (skip(x0_root=False, xt_root=False), "Both square roots"),
+        (lambda x0, xt, t, s, abar: skip()(x0, xt, t, s, torch.cat([abar[-1:], abar[:-1]])), "one step early"),
+        (skip(variance=lambda v, a, abar, t, s: skip()(abar, abar, t, t - 1, abar)[1]), "that of s = t - 1"),
+        (skip(variance=lambda v, a, abar, t, s: None), "the variance should be numbers, but it is None"),
+        (skip(variance=lambda v, a, abar, t, s: v.expand(3, 5)), "the variance at .* has shape"),
+        (skip(variance=lambda v, a, abar, t, s: v if t < 100 else v * 1.001), "the variance at t = 150"),
+        (lambda x0, xt, t, s, abar: skip()(x0, xt, t, s, abar.mul_(1.0001)), "overwrites its argument abar"),
+        (lambda x0, xt, t, s, abar: skip()(x0, xt, t, s, GaussianDiffusion.of("scaled_linear", 50).abar), "t = 16"),
         (lambda x0, xt, t, s, abar: x0, "two things"),
     ],
 )
@@ -74,6 +90,11 @@ def test_a_wrong_posterior_is_diagnosed(wrong, message):
         (lambda T, n: [*(t - 1 for t in grid(T, n)[:-1]), 0] if n == 8 else grid(T, n), "starts at"),
         (lambda T, n: [T * (n - i) / n for i in range(n + 1)], "whole number"),
         (lambda T, n: [T, *grid(T, n)[:-2], 0] if n > 1 else [T, 0], "strictly"),
+        (lambda T, n: torch.tensor(grid(T, n)), "a list of whole numbers"),
+        (lambda T, n: list(torch.tensor(grid(T, n))), "holds Tensor values"),
+        (lambda T, n: [str(t) for t in grid(T, n)], "holds str values"),
+        (lambda T, n: [], "is empty"),
+        (lambda T, n: grid(T, n) if T < 100 else list(range(n, -1, -1)), r"step_grid\(1000, 37\) starts at"),
     ],
 )
 def test_a_wrong_grid_is_diagnosed(wrong, message):
@@ -90,6 +111,17 @@ def test_a_wrong_grid_is_diagnosed(wrong, message):
         (lambda p: (p - p.mean(0)).square().mean() / p.square().mean(), "subtract the mean"),
         (lambda p: share(p) / (1 - share(p)), "compares noise with reader"),
         (lambda p: share(p).sqrt(), "standard deviations"),
+        (lambda p: (p - p.mean(0)).square().mean() / (p - p.mean()).square().mean(), "mean for each feature"),
+        (lambda p: p.var(0).mean() / p.var((0, 1)).mean(), "correction=0 in both variances\\."),
+        (lambda p: p.var(0).mean() / lesson.checks._total(p), "correction=0 in the variance of the noise"),
+        (lambda p: lesson.checks._noise(p) / p.var((0, 1)).mean(), "correction=0 in the total"),
+        (lambda p: p.var(0).mean() / p.var(), "and one mean for each feature in the total"),
+        (lambda p: share(p.sub_(1)), "overwrites its argument p,"),
+        (lambda p: share(p.reshape(9, 7, 5)), "line .*reshape.*p \\(4, 4, 4\\)"),
+        (lambda p: share(p) if len(p) == 9 else 0.5, "wrong values"),
+        (lambda p: [share(p)], "single number"),
+        (lambda p: f"{share(p):.3f}", "a string"),
+        (lesson.figures.share_of_noise, "package's own function"),
     ],
 )
 def test_a_wrong_share_is_diagnosed(wrong, message):
@@ -98,7 +130,15 @@ def test_a_wrong_share_is_diagnosed(wrong, message):
 
 
 @pytest.mark.parametrize(
-    ("letter", "message"), [("a", "nowhere along"), ("c", "fair"), ("d", "more out than in"), ("e", "should be")]
+    ("letter", "message"),
+    [
+        ("a", "nowhere along"),
+        ("c", "fair"),
+        ("d", "more out than in"),
+        ("e", "should be"),
+        (" C", "fair"),
+        (None, "is None"),
+    ],
 )
 def test_a_wrong_reason_is_answered(letter, message):
     with pytest.raises(CheckFailed, match=message):
