@@ -50,8 +50,9 @@ class DCRecSettings(Settings):
     - `prior`, `denoising`, `ranking`: the weights of L_T, L_t and L_z; 0 switches a loss off.
     - `lambda_schedule`: "smooth", "decline" or "fix", over `lambda_epochs` epochs; see `lambda_at`.
     - `rounding_by`: "cosine" (the paper) or "inner" (the released program) when items are ranked.
-    - Released program: `mask_rows` (ledger 16), `delta_in_training` (27: adds delta H_0 to the training noise too),
-      `transition="posterior"` (17; the paper re-noises).
+    - Released program: `mask_rows` (ledger 16), `delta_in_training` (27: adds delta H_0 to the training noise too, so
+      that with a large delta the noised history is still legible at t = T), `transition="posterior"` (17; the paper
+      re-noises).
 
     Repairs, all off here; what each is worth is measured in data/runs/dcrec_repairs.csv (notebook 08):
 
@@ -168,7 +169,7 @@ class DCRec(DiffusionRecommender):
             t_history, t_slot = (t[:, :-1], t[:, -1:]) if t.dim() == 2 else (t, t)
             history, slot = St[:, :-1], self.diffusion.linear_guess(St[:, -1:], t_slot, s.signal**2)
             if s.noise_on == "sequence":
-                shift = s.delta if s.delta_in_training else 0.0
+                shift = s.delta / s.signal if s.delta_in_training else 0.0
                 history = self.diffusion.linear_guess(history, t_history, s.signal**2, shift)
             x = torch.cat([history, slot], dim=1) / s.signal
         if s.positions == "after":
@@ -218,7 +219,7 @@ class DCRec(DiffusionRecommender):
         t = self.draw_steps(noise, n)
         eps = noise(S0)
         if s.delta_in_training:
-            eps = eps + s.delta * self.known(history, S0)
+            eps = eps + s.delta / s.signal * self.known(history, S0)
         St = self.noised(S0, t, eps)
         S0_hat = self.denoise(St, t, H0, valid, last=s.prior == 0 and n == 1)
 
@@ -276,7 +277,7 @@ class DCRec(DiffusionRecommender):
                 S0_hat = torch.cat([known[:, :-1], target], dim=1)
             return S0_hat
 
-        return noise(known, s.T) + s.delta * known, denoise
+        return noise(known, s.T) + s.delta / s.signal * known, denoise
 
     def known(self, history: Tensor, stream: Tensor) -> Tensor:
         """The stream as far as the history tells it, shaped like `stream`: [i_2 … i_n, 0]."""
