@@ -91,9 +91,10 @@ def test_lambda_schedules_match_the_paper():
     assert short.lambda_at(7.5) == pytest.approx(smooth.lambda_at(75)) and short.lambda_at(15) == smooth.lambda_at(150)
 
 
-def test_sampling_starts_from_noise_around_the_known_part(histories):
+@pytest.mark.parametrize("signal", [1.0, 0.5])
+def test_sampling_starts_from_noise_around_the_known_part(signal, histories):
     """x_T = N(0, I) + delta H_0, and 0 stands where the target will be (Algorithm 2)."""
-    model, history = make("dcrec", delta=0.7), pad(histories)
+    model, history = make("dcrec", delta=0.7, signal=signal), pad(histories)
     noise = Noise(0, range(5))
     x_T, _ = model.start(history, noise, [50, 0])
     following = torch.cat([history[:, 1:], torch.zeros(5, 1, dtype=torch.long)], dim=1)
@@ -154,16 +155,17 @@ def test_cond_ln_can_be_a_plain_layer_norm():
         assert all(type(norm) is kind for norm in [model.norm, *(block.norm1 for block in model.blocks)])
 
 
-def test_delta_in_training_shifts_the_noise_by_the_known_part_alone(batch, monkeypatch):
-    seen = {}
+@pytest.mark.parametrize("signal", [1.0, 0.5])
+def test_delta_in_training_shifts_the_noise_by_the_known_part_alone(signal, batch, monkeypatch):
+    plain, seen = make("dcrec", delta=0.3, signal=signal), {}
     for on in (False, True):
-        torch.manual_seed(0)
-        model = make("dcrec", delta_in_training=on, delta=0.3)
+        model = same_weights(plain, delta_in_training=on)
         monkeypatch.setattr(model, "noised", lambda S0, t, eps, on=on: seen.update({on: eps}) or S0)
         model.loss(batch, Noise(0, batch.users))
-    S0, _, _ = stream_of(model, batch)
     shift, real = seen[True] - seen[False], batch.history != 0
-    assert torch.allclose(shift[:, :-1][real[:, :-1]], 0.3 * S0[:, :-1][real[:, :-1]], atol=1e-6)
+    following = torch.cat([batch.history[:, 1:], batch.target[:, None]], dim=1)
+    expected = 0.3 * plain.embed(following)[:, :-1]  # in the history's own scale, whatever the signal
+    assert torch.allclose(shift[:, :-1][real[:, :-1]], expected[real[:, :-1]], atol=1e-6)
     assert bool((shift[:, -1] == 0).all())  # the target is not known
 
 
@@ -186,7 +188,6 @@ def test_delta_in_training_shifts_the_noise_by_the_known_part_alone(batch, monke
         {"samples": 2},
         {"sampling_steps": 3},
         {"stream": "guess"},
-        {"signal": 0.5},
         {"slot": True},
         {"seen_bias": True},
         {"causal": True, "positions": "none"},
@@ -201,7 +202,7 @@ def test_switches_change_the_scores(settings, histories):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"project": True}, {"transition": "posterior"}, {"transition": "ddim"}, {"schedule": "cosine"}],
+    [{"project": True}, {"signal": 0.5}, {"transition": "posterior"}, {"transition": "ddim"}, {"schedule": "cosine"}],
     ids=str,
 )
 def test_some_switches_change_what_is_between_two_steps(settings, histories):
@@ -293,18 +294,26 @@ def test_a_guessed_stream_is_nothing_at_T_and_the_stream_itself_at_0(signal):
     assert torch.equal(noised.enter(S, last), S)
 
 
-def test_the_guess_is_the_regression_of_the_stream_on_what_was_noised():
-    """On real item vectors: no other multiple of S_t is nearer to S_0."""
-    model, noise = make("dcrec", stream="guess", positions="none", signal=0.7), Noise(0, range(4000))
+@pytest.mark.parametrize("delta_in_training", [False, True])
+@pytest.mark.parametrize("signal", [1.0, 0.5])
+def test_the_guess_is_the_regression_of_the_stream_on_what_was_noised(signal, delta_in_training):
+    """On real item vectors, history and target apart: no other multiple of S_t is nearer to S_0."""
+    settings = {"delta_in_training": delta_in_training, "delta": 0.6, "signal": signal}
+    model, noise = make("dcrec", stream="guess", positions="none", **settings), Noise(0, range(4000))
     items = torch.randint(1, ITEMS + 1, (4000, 3))
-    S0 = 0.7 * model.embed(items)
+    vectors = model.embed(items)
+    S0, eps = signal * vectors, noise(vectors)
+    if delta_in_training:
+        eps = eps + torch.cat([0.6 * vectors[:, :-1], 0 * vectors[:, -1:]], dim=1)
     for t in (3, 20, 45):
         steps = torch.full((4000,), t)
-        St = model.noised(S0, steps, noise(S0))
-        best = (S0 * St).sum() / St.square().sum()
-        error = ((S0 - best * St).square().mean() / St.square().sum()).sqrt()
-        used = (model.enter(St, steps) * 0.7 / St).mean()
-        assert abs(used.item() - best.item()) < 4.5 * error.item()
+        St = model.noised(S0, steps, eps)
+        used = signal * model.enter(St, steps) / St
+        for place in (0, 1, 2):
+            x, y = St[:, place], S0[:, place]
+            best = (x * y).sum() / x.square().sum()
+            error = ((y - best * x).square().mean() / x.square().sum()).sqrt()
+            assert abs(used[:, place].median() - best) < 4.5 * error
 
 
 def test_a_guess_takes_each_places_own_step_and_the_shift_of_the_noise():
@@ -389,6 +398,17 @@ def test_the_slot_marks_the_place_that_is_to_be_filled(causal):
         assert torch.allclose(added, model.slot.expand(5, 12, 16), atol=1e-6)
     else:
         assert bool((added[:, :-1] == 0).all())
+
+
+def test_with_project_the_known_history_is_noised_again_and_not_what_was_predicted_of_it(histories, monkeypatch):
+    model, history, seen = make("dcrec", project=True, signal=0.5), pad(histories), []
+    q_sample = model.diffusion.q_sample
+    monkeypatch.setattr(model.diffusion, "q_sample", lambda x0, *rest: seen.append(x0) or q_sample(x0, *rest))
+    list(model.trajectory(history, steps=4))
+    assert len(seen) == 3
+    for S0_hat in seen:
+        assert torch.equal(S0_hat[:, :-1], model.known(history, S0_hat)[:, :-1])
+        assert torch.allclose(S0_hat[:, -1].norm(dim=1), torch.tensor(0.5 * 16**0.5))
 
 
 @pytest.mark.parametrize("transition", ["renoise", "posterior", "ddim"])
