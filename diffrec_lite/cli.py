@@ -64,7 +64,7 @@ def prepare_data(
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help="popularity, markov, sasrec, diffurec, diffurecsys or dcrec.")],
+    model: Annotated[str, typer.Argument(help="popularity, markov, gru4rec, sasrec, diffurec, diffurecsys or dcrec.")],
     dataset: Annotated[str, typer.Option(help="A name from `data list`, or a path.")],
     out: Annotated[Path, typer.Option(help="The folder of the run.")],
     preset: Annotated[str, typer.Option(help="quick, paper, or for dcrec repaired.")] = "quick",
@@ -180,6 +180,42 @@ def recommend(
     for row in rows:
         shown.add_row(str(row["rank"]), row["item"], row["title"], f"{row['score']:.4f}")
     Console().print(shown)
+
+
+@app.command()
+def bench(
+    model: Annotated[str, typer.Option(help="sasrec, diffurec, diffurecsys or dcrec.")] = "dcrec",
+    dataset: Annotated[str, typer.Option(help="A name from `data list`, or a path.")] = "bookshop",
+    preset: Annotated[str | None, typer.Option(help="Default: repaired for real data, else quick.")] = None,
+    changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="How long each of two comparisons takes, at least.")] = 20.0,
+    device: Device = "auto",
+    note: Annotated[str, typer.Option(help="A remark to keep with the numbers.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Time training and inference against the plain way to do the same."""
+    from diffrec_lite import models
+    from diffrec_lite.training.bench import bench, preset_for
+    from diffrec_lite.training.recipe import Recipe, settings
+
+    data = _load(dataset)
+    preset = preset or preset_for(model, data)
+    of_model, of_training = settings(model, preset, changes)
+    recommender = models.build(model, data.num_items, **of_model)
+    _use_one_thread_if_small(recommender)
+    found = bench(recommender, data, Recipe.of("training", **of_training), seconds, device)
+    found = {"command": shlex.join(["diffrec-lite", *sys.argv[1:]]), "preset": preset, "note": note, **found}
+    if as_json:
+        print(json.dumps(found, indent=2, allow_nan=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    for what, unit in (("training", "examples"), ("inference", "readers")):
+        table = Table(*found[what][0], title=f"{what} of {model} on {found['dataset']}: {unit} a second")
+        for row in found[what]:
+            table.add_row(*("" if value is None else str(value) for value in row.values()))
+        Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 # ---------------------------------------------------------------- what the commands share

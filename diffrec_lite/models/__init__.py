@@ -10,14 +10,15 @@ from typing import Any
 
 from diffrec_lite.data.shipped import shipped
 from diffrec_lite.models.base import ModelError, Recommender, read_config
-from diffrec_lite.models.baselines import CountModel, Markov, Popularity, SASRec
+from diffrec_lite.models.baselines import CountModel, Markov, Popularity
 from diffrec_lite.models.dcrec import DCRec
 from diffrec_lite.models.denoiser import DiffusionRecommender
 from diffrec_lite.models.diffurec import DiffuRec, DiffuRecSys
+from diffrec_lite.models.sequential import GRU4Rec, SASRec, SequentialRecommender
 from diffrec_lite.models.settings import SettingError, Settings
 
 MODELS: dict[str, type[Recommender]] = {
-    model.__name__.lower(): model for model in (Popularity, Markov, SASRec, DiffuRec, DiffuRecSys, DCRec)
+    model.__name__.lower(): model for model in (Popularity, Markov, GRU4Rec, SASRec, DiffuRec, DiffuRecSys, DCRec)
 }
 
 __all__ = [
@@ -27,11 +28,13 @@ __all__ = [
     "DiffuRec",
     "DiffuRecSys",
     "DiffusionRecommender",
+    "GRU4Rec",
     "Markov",
     "ModelError",
     "Popularity",
     "Recommender",
     "SASRec",
+    "SequentialRecommender",
     "SettingError",
     "Settings",
     "build",

@@ -108,6 +108,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "batch_size": 128,
             "lr": 2e-3,
         },
+        "gru4rec": {"d": 64, "item_dropout": 0.4, "seen_bias": True, "epochs": 30, "batch_size": 128, "lr": 5e-3},
         "diffurec": {**SMALL, "positions": True},
         "diffurecsys": {**SMALL, "positions": True},
         "dcrec": {**SMALL, **REPAIRS},

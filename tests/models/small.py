@@ -8,7 +8,7 @@ from diffrec_lite.models import Recommender
 ITEMS = 30
 SMALL = {"d": 16, "blocks": 2, "heads": 2, "max_len": 12}
 DIFFUSIONS = ["diffurec", "diffurecsys", "dcrec"]
-TRAINED = [*DIFFUSIONS, "sasrec"]
+TRAINED = [*DIFFUSIONS, "sasrec", "gru4rec"]
 
 REPAIRS = {
     "detach_target": True,
@@ -29,6 +29,9 @@ VARIANTS = {
     "diffurecsys, softmax": ("diffurecsys", {"cross_attention": "softmax", "transition": "ddim", "samples": 2}),
     "sasrec": ("sasrec", {}),
     "sasrec, seen bias": ("sasrec", {"seen_bias": True}),
+    "sasrec, relative": ("sasrec", {"positions": "relative"}),
+    "gru4rec": ("gru4rec", {}),
+    "gru4rec, seen bias": ("gru4rec", {"seen_bias": True, "layers": 2}),
     "dcrec": ("dcrec", {}),
     "dcrec, posterior": ("dcrec", {"transition": "posterior", "delta_in_training": True, "mask_rows": True}),
     "dcrec, target alone": ("dcrec", {"noise_on": "target", "positions": "relative", "transition": "ddim"}),
@@ -39,10 +42,14 @@ VARIANTS = {
 }
 
 
+def small(name: str) -> dict:
+    """What `SMALL` says about a model."""
+    return {setting: SMALL[setting] for setting in SMALL if setting in models.MODELS[name].Settings.defaults()}
+
+
 def make(name: str, **settings) -> Recommender:
     """A small model in evaluation mode, every parameter away from its first value."""
-    small = SMALL if name in TRAINED else {"max_len": 12}
-    model = models.build(name, ITEMS, **{**small, **settings}).eval()
+    model = models.build(name, ITEMS, **{**small(name), **settings}).eval()
     perturb(model)
     return model
 

@@ -11,7 +11,7 @@ from watch import Watch
 
 from diffrec_lite.data import Batch
 from diffrec_lite.layers import SeenBias
-from diffrec_lite.models import baselines, dcrec
+from diffrec_lite.models import dcrec, sequential
 from diffrec_lite.models.softmax import cross_entropy, prefixes
 from diffrec_lite.noise import Noise
 
@@ -92,8 +92,8 @@ def test_no_piece_is_larger_than_it_may_be(with_history):
 @pytest.mark.parametrize(
     ("module", "name", "settings"),
     [
-        (baselines, "sasrec", {}),
-        (baselines, "sasrec", {"seen_bias": True}),
+        (sequential, "sasrec", {}),
+        (sequential, "sasrec", {"seen_bias": True}),
         (dcrec, "dcrec", {"causal": True, "positions": "none", "seen_bias": True}),
         (dcrec, "dcrec", {"causal": True, "positions": "relative", "implicit": False}),
     ],

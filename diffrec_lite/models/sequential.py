@@ -1,0 +1,140 @@
+"""Models without a diffusion that predict the next item at every position of a history at once: SASRec and GRU4Rec.
+
+Both learn by cross-entropy over the whole catalogue, and not with a sampled negative or two as in the originals:
+this is the difference between a weak baseline and a strong one (Klenitskiy and Vasilev 2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from diffrec_lite.data import Batch
+from diffrec_lite.layers import Positions, RelativePositions, SeenBias, TransformerBlock, causal_mask
+from diffrec_lite.models.base import Recommender
+from diffrec_lite.models.settings import Settings, choice, number
+from diffrec_lite.models.softmax import cross_entropy, prefixes
+from diffrec_lite.noise import NormalNoise
+
+
+class SequentialRecommender(Recommender):
+    """An encoder that sees the past of each position, and an item table that its output is compared with.
+
+    A subclass writes `encode`. Settings that all of them have: `d`, `item_dropout` and `item_std` of the item table,
+    and `seen_bias` (`SeenBias`).
+    """
+
+    learns_from = "sequences"
+
+    def __init__(self, num_items: int, **settings: Any) -> None:
+        super().__init__(num_items, **settings)
+        s = self.settings
+        self.item_embedding = nn.Embedding(num_items + 1, s.d, padding_idx=0)
+        nn.init.normal_(self.item_embedding.weight[1:], std=s.item_std)
+        self.item_dropout = nn.Dropout(s.item_dropout)
+        self.norm = nn.LayerNorm(s.d)
+        self.seen_bias = SeenBias() if s.seen_bias else None
+
+    def encode(self, history: Tensor, last: bool = False) -> Tensor:
+        """`(B, L)` -> `(B, L, d)`: at each position, all that the history tells so far; with `last`, the last alone."""
+        raise NotImplementedError
+
+    def logits(self, x: Tensor, history: Tensor | None) -> Tensor:
+        """`(N, d)` and what each has read, `(N, L)` -> `(N, V)`, padding at -inf."""
+        scores = x @ self.item_embedding.weight.T
+        if self.seen_bias is not None:
+            scores = self.seen_bias(scores, history)
+        scores[:, 0] = -torch.inf
+        return scores
+
+    def loss(self, batch: Batch, noise: NormalNoise, epoch: float = 0.0) -> dict[str, Tensor]:
+        history = batch.history
+        following = torch.cat([history[:, 1:], batch.target[:, None]], dim=1) * (history != 0)
+        read = prefixes(history, history.shape[1]) if self.seen_bias is not None else None
+        return {"loss": cross_entropy(self.logits, self.encode(history), following, read, self.num_items + 1)}
+
+    def score(
+        self, history: Tensor, users: Sequence[int] | Tensor | None = None, steps: int | None = None, seed: int = 0
+    ) -> Tensor:
+        return self.logits(self.encode(history, last=True)[:, -1], history)
+
+
+@dataclass(frozen=True)
+class SASRecSettings(Settings):
+    """`blocks`, `heads`, `dropout`: the Transformer. `positions`: "recency", a vector for each place counted from the
+    end (the original's), or "relative", a bias on the attention, for which a prefix is like a whole history.
+    """
+
+    max_len: int = number(50, at_least=1)
+    d: int = number(128, at_least=1)
+    blocks: int = number(2, at_least=1)
+    heads: int = number(4, at_least=1)
+    dropout: float = number(0.2, at_least=0, at_most=1)
+    item_dropout: float = number(0.2, at_least=0, at_most=1)
+    item_std: float = number(0.05, at_least=0)
+    seen_bias: bool = False
+    positions: str = choice("recency", "relative")
+
+
+class SASRec(SequentialRecommender):
+    """A causal Transformer (Kang and McAuley 2018)."""
+
+    Settings = SASRecSettings
+
+    def __init__(self, num_items: int, **settings: Any) -> None:
+        super().__init__(num_items, **settings)
+        s = self.settings
+        by_recency = s.positions == "recency"
+        self.positions = Positions(s.max_len, s.d) if by_recency else None
+        self.relative = None if by_recency else RelativePositions(s.heads, s.max_len)
+        self.blocks = nn.ModuleList(TransformerBlock(s.d, s.heads, s.dropout) for _ in range(s.blocks))
+
+    def encode(self, history: Tensor, last: bool = False) -> Tensor:
+        e, mask = self.item_embedding(history), causal_mask(history != 0)
+        if self.positions is not None:
+            e = e + self.positions(e)
+        else:
+            mask = self.relative(mask, *mask.shape[2:])
+        x = self.item_dropout(e)
+        for block in self.blocks[:-1]:
+            x = block(x, mask)
+        return self.norm(self.blocks[-1](x, mask, last=last))
+
+
+@dataclass(frozen=True)
+class GRU4RecSettings(Settings):
+    """`layers` of GRU cells, with `dropout` between them and before the output."""
+
+    max_len: int = number(50, at_least=1)
+    d: int = number(128, at_least=1)
+    layers: int = number(1, at_least=1)
+    dropout: float = number(0.2, at_least=0, at_most=1)
+    item_dropout: float = number(0.2, at_least=0, at_most=1)
+    item_std: float = number(0.05, at_least=0)
+    seen_bias: bool = False
+
+
+class GRU4Rec(SequentialRecommender):
+    """A recurrent network (Hidasi et al. 2016). Histories are moved to the left, so that it never reads padding."""
+
+    Settings = GRU4RecSettings
+
+    def __init__(self, num_items: int, **settings: Any) -> None:
+        super().__init__(num_items, **settings)
+        s = self.settings
+        between = s.dropout if s.layers > 1 else 0.0
+        self.gru = nn.GRU(s.d, s.d, s.layers, batch_first=True, dropout=between)
+        self.dropout = nn.Dropout(s.dropout)
+
+    def encode(self, history: Tensor, last: bool = False) -> Tensor:
+        L = history.shape[1]
+        padding = L - (history != 0).sum(1, keepdim=True)
+        place = torch.arange(L, device=history.device)
+        e = self.item_dropout(self.item_embedding(history.gather(1, (place + padding) % L)))
+        back = ((place - padding) % L)[:, -1:] if last else (place - padding) % L
+        x = self.gru(e)[0].gather(1, back[..., None].expand(-1, -1, e.shape[-1]))
+        return self.norm(self.dropout(x))
