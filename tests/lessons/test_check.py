@@ -291,8 +291,7 @@ def test_another_letter_gets_its_own_answer(given, phrase):
 
 
 def test_truths_are_true_or_false():
-    kinds = {"x": np.bool_(True), "y": torch.tensor(False)}
-    assert truths("it", kinds, ("y", "x")) == [False, True]
+    assert truths("it", {"x": np.bool_(True), "y": torch.tensor(False)}, ("y", "x")) == [False, True]
     for wrong in ("False", 0.3, None, torch.tensor([True, False])):
         with pytest.raises(CheckFailed, match='"x" should be True or False'):
             truths("it", {"x": wrong}, ("x",))
