@@ -50,9 +50,8 @@ class DCRecSettings(Settings):
     - `prior`, `denoising`, `ranking`: the weights of L_T, L_t and L_z; 0 switches a loss off.
     - `lambda_schedule`: "smooth", "decline" or "fix", over `lambda_epochs` epochs; see `lambda_at`.
     - `rounding_by`: "cosine" (the paper) or "inner" (the released program) when items are ranked.
-    - Released program: `mask_rows` (ledger 16), `delta_in_training` (27: adds delta H_0 to the training noise too, so
-      that with a large delta the noised history is still legible at t = T), `transition="posterior"` (17; the paper
-      re-noises).
+    - Released program: `mask_rows` (ledger 16), `transition="posterior"` (17; the paper re-noises), `delta_in_training`
+      (27: adds delta H_0 to the training noise too; with a large delta the noised history is legible even at t = T).
 
     Repairs, all off here; what each is worth is measured in data/runs/dcrec_repairs.csv (notebook 08):
 
@@ -225,12 +224,17 @@ class DCRec(DiffusionRecommender):
 
         lambda_, real, target = self.lambda_at(epoch), valid[:, -n:], (following * valid)[:, -n:]
         e0, e0_hat = S0[:, -n:], S0_hat[:, -n:]
-        prior = _mean(S0_hat.square(), valid[:, -S0_hat.shape[1] :])
-        denoising = _mean((e0_hat - (e0.detach() if s.detach_target else e0)).square(), real)
+        prior = self.mean(S0_hat.square(), valid[:, -S0_hat.shape[1] :])
+        denoising = self.mean((e0_hat - (e0.detach() if s.detach_target else e0)).square(), real)
         read = prefixes(history, n) if s.seen_bias else None
         ranking = cross_entropy(self.inner, e0_hat, target, read, self.num_items + 1)
         loss = s.prior * prior + s.denoising * (1 - lambda_) * denoising + s.ranking * lambda_ * ranking
         return {"loss": loss, "prior": prior, "denoising": denoising, "ranking": ranking}
+
+    def mean(self, x: Tensor, real: Tensor) -> Tensor:
+        """The mean of `x (B, L, d)` where `real (B, L)` is True; each prefix, or in the causal form each position, is one."""
+        x = x.mean(-1) * real
+        return x.sum() / real.sum() if self.settings.causal else (x.sum(1) / real.sum(1)).mean()
 
     def draw_steps(self, noise: NormalNoise, n: int) -> Tensor:
         """The step of each example, `(B,)`, or of each of its n positions `(B, n)`: T for a share, else uniform."""
@@ -294,8 +298,3 @@ class DCRec(DiffusionRecommender):
             return self.inner(x0_hat, history)
         lengths = self.item_embedding.weight.norm(dim=1).clamp(min=1e-8)
         return self.biased(F.normalize(x0_hat, dim=-1) @ self.item_embedding.weight.T / lengths, history)
-
-
-def _mean(x: Tensor, real: Tensor) -> Tensor:
-    """The mean of `x (B, L, d)` over the positions that `real (B, L)` marks."""
-    return (x * real[..., None]).sum() / (real.sum() * x.shape[-1])

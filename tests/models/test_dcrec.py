@@ -58,7 +58,7 @@ def test_the_loss_is_the_papers_sum(batch):
     t = noise.integers(1, 50)
     abar = model.diffusion.abar[t].float()[:, None, None]
     S0_hat = model.denoise(abar.sqrt() * S0 + (1 - abar).sqrt() * noise(S0), t, H0, valid)
-    prior = S0_hat[valid].square().mean()
+    prior = torch.stack([row[real].square().mean() for row, real in zip(S0_hat, valid, strict=True)]).mean()
     denoising = (S0_hat[:, -1] - S0[:, -1]).square().mean()
     scores = S0_hat[:, -1] @ model.item_embedding.weight[1:].T
     ranking = F.cross_entropy(scores, batch.target - 1)

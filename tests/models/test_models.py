@@ -52,7 +52,7 @@ def test_padding_never_changes_a_loss(variant, batch):
 @MASKED
 def test_a_loss_is_the_mean_over_examples(variant, batch):
     """The loss of a batch is the mean of the losses of its rows, each weighted by how many positions it counts."""
-    model = build(variant, **({"prior": 0.0} if variant.startswith("dcrec") else {}))
+    model = build(variant)
     rows = [Batch(*(x[i : i + 1] for x in batch)) for i in range(5)]
     losses = torch.stack([model.loss(row, noise_of(row))["loss"] for row in rows])
     counted = batch.positions.float() if model.learns_from == "sequences" else torch.ones(5)
