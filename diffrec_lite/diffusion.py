@@ -121,7 +121,7 @@ class GaussianDiffusion:
         """The best linear guess of x_0 from `xt (B, …, d)` alone, where x_0 has this variance and mean 0.
 
         With x_t = k x_0 + sqrt(1 - abar_t) eps it is k v / (k² v + 1 - abar_t) x_t: all of x_t at t = 0, next to
-        nothing at t = T. Where the noise was shifted by `shift` times x_0 itself, k = sqrt(abar_t) + shift sqrt(1 - abar_t).
+        nothing at t = T. k is sqrt(abar_t), plus shift * sqrt(1 - abar_t) if the noise was shifted by `shift` x_0.
         """
         abar = self._at(self.abar, t, xt)
         k = abar.sqrt() + shift * (1 - abar).sqrt()

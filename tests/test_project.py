@@ -133,7 +133,8 @@ def test_every_notebook_tool_and_target_that_the_readme_names_exists():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     words = {word.strip("`.,:;()[]") for word in readme.replace("](", " ").split()}
     paths = {w for w in words if w.startswith(("tools/", "notebooks/", "data/", "diffrec_lite/", "tests/", ".ci/"))}
-    missing = {path for path in paths if not any(c in path for c in ("*", "<", "N", "TOPIC")) and not (ROOT / path).exists()}
+    stands_for_others = ("*", "<", "N", "TOPIC")
+    missing = {p for p in paths if not any(c in p for c in stands_for_others) and not (ROOT / p).exists()}
     assert not missing
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     commands = readme.split("`make ")[1:]
