@@ -232,7 +232,7 @@ class DCRec(DiffusionRecommender):
         return {"loss": loss, "prior": prior, "denoising": denoising, "ranking": ranking}
 
     def mean(self, x: Tensor, real: Tensor) -> Tensor:
-        """The mean of `x (B, L, d)` where `real (B, L)` is True, over prefixes, or in the causal form over positions."""
+        """The mean of `x (B, L, d)` where `real (B, L)` is True, over prefixes, or over positions in the causal form."""
         x = x.mean(-1) * real
         return x.sum() / real.sum() if self.settings.causal else (x.sum(1) / real.sum(1)).mean()
 
