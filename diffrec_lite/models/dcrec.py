@@ -232,7 +232,7 @@ class DCRec(DiffusionRecommender):
         return {"loss": loss, "prior": prior, "denoising": denoising, "ranking": ranking}
 
     def mean(self, x: Tensor, real: Tensor) -> Tensor:
-        """The mean of `x (B, L, d)` where `real (B, L)` is True. Prefixes weigh alike; in the causal form, positions."""
+        """The mean of `x (B, L, d)` where `real (B, L)` holds; all prefixes weigh alike, or all positions if causal."""
         x = x.mean(-1) * real
         return x.sum() / real.sum() if self.settings.causal else (x.sum(1) / real.sum(1)).mean()
 
