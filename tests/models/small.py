@@ -1,9 +1,11 @@
 """Small models that every test of a model starts from, and the settings of DCRec that deserve a test of their own."""
 
 import torch
+from torch import Tensor
 
 from diffrec_lite import models
-from diffrec_lite.models import Recommender
+from diffrec_lite.data import Batch
+from diffrec_lite.models import DCRec, Recommender
 
 ITEMS = 30
 SMALL = {"d": 16, "blocks": 2, "heads": 2, "max_len": 12}
@@ -80,3 +82,10 @@ def changes(name: str, history: torch.Tensor, settings: dict, both: dict | None 
     shared = {key: value for key, value in plain.state_dict().items() if key in mine and mine[key].shape == value.shape}
     other.load_state_dict(shared, strict=False)
     return not torch.allclose(plain.score(history), other.score(history), atol=1e-5)
+
+
+def stream_of(model: DCRec, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """S_0, H_0 and which places are real, written out."""
+    following = torch.cat([batch.history[:, 1:], batch.target[:, None]], dim=1)
+    S0 = model.settings.signal * model.embed(following)
+    return S0 if model.settings.implicit else S0[:, -1:], model.clean(batch.history), batch.history != 0
