@@ -104,7 +104,7 @@ def times(values: pd.Series, source: str, at: str) -> pd.Series:
     if found.dtype == "int64" or pd.api.types.is_float_dtype(values):
         return found
     codes, unique = _distinct(values)
-    floats = np.array([float(value) for value in unique])
+    floats = np.array([float(value) for value in unique])  # pandas 2 does not round text to the nearest float
     if len(set(floats)) < len(unique):
         exact = [Decimal(str(value)) for value in unique]
         if len(set(floats)) < len(set(exact)):

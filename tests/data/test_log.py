@@ -38,7 +38,7 @@ def order(time):
 @given(st.lists(st.text(max_size=6), min_size=1, max_size=8, unique=True))
 @example(["a\rb"]).via("a carriage return trains, and can never be read again")
 @example(["a,b", '"', 'say "hi"', "NA", "#", "=1", "\ufeffx", "[/b]"])
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=40)
 def test_what_is_a_token_survives_every_file_that_we_write(tmp_path_factory, texts):
     log = pd.DataFrame({"user": "u", "item": pd.Series(texts, dtype=object), "timestamp": range(len(texts))})
     try:
