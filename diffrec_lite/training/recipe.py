@@ -101,7 +101,7 @@ REAL: dict[str, Any] = {
     "item_dropout": 0.6,
     "dropout": 0.4,
     "seen_bias": True,
-    "epochs": 14,
+    "epochs": 16,
     "batch_size": 512,
     "lr_decay": 0.9,
 }
