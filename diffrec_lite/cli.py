@@ -64,7 +64,7 @@ def prepare_data(
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help="popularity, markov, gru4rec, sasrec, diffurec, diffurecsys or dcrec.")],
+    model: Annotated[str, typer.Argument(help="popularity, markov, gap, gru4rec, sasrec, diffurec, diffurecsys or dcrec.")],
     dataset: Annotated[str, typer.Option(help="A name from `data list`, or a path.")],
     out: Annotated[Path, typer.Option(help="The folder of the run.")],
     preset: Annotated[str, typer.Option(help="quick, paper, or for dcrec repaired.")] = "quick",

@@ -10,7 +10,7 @@ from typing import Any
 
 from diffrec_lite.data.shipped import shipped
 from diffrec_lite.models.base import ModelError, Recommender, read_config
-from diffrec_lite.models.baselines import CountModel, Markov, Popularity
+from diffrec_lite.models.baselines import CountModel, Gap, Markov, Popularity
 from diffrec_lite.models.dcrec import DCRec
 from diffrec_lite.models.denoiser import DiffusionRecommender
 from diffrec_lite.models.diffurec import DiffuRec, DiffuRecSys
@@ -18,7 +18,7 @@ from diffrec_lite.models.sequential import GRU4Rec, SASRec, SequentialRecommende
 from diffrec_lite.models.settings import SettingError, Settings
 
 MODELS: dict[str, type[Recommender]] = {
-    model.__name__.lower(): model for model in (Popularity, Markov, GRU4Rec, SASRec, DiffuRec, DiffuRecSys, DCRec)
+    model.__name__.lower(): model for model in (Popularity, Markov, Gap, GRU4Rec, SASRec, DiffuRec, DiffuRecSys, DCRec)
 }
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "DiffuRecSys",
     "DiffusionRecommender",
     "GRU4Rec",
+    "Gap",
     "Markov",
     "ModelError",
     "Popularity",

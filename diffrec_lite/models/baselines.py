@@ -1,4 +1,7 @@
-"""What every model has to beat: popularity, and a first-order Markov chain. Both count, and neither learns."""
+"""What every model has to beat: popularity, a first-order Markov chain, and a rule that counts pairs at a distance.
+
+All of them count, and none learns.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,36 @@ class Popularity(CountModel):
         return scores
 
 
+class TransitionModel(CountModel):
+    """A count model that keeps a sparse matrix of what follows what: parallel vectors origin, arrival and weight."""
+
+    def __init__(self, num_items: int, **settings: Any) -> None:
+        super().__init__(num_items, **settings)
+        self.register_buffer("share", torch.zeros(num_items + 1))
+        for name in ("origin", "arrival"):
+            self.register_buffer(name, torch.zeros(0, dtype=torch.long))
+        self.register_buffer("weight", torch.zeros(0))
+        self.register_load_state_dict_pre_hook(_resize_to_saved)
+
+    def keep(self, origin: Tensor, arrival: Tensor, weight: Tensor, dataset: SequenceDataset) -> None:
+        """Add up the weights of equal pairs and keep them, sorted by origin, and each item's share of the data."""
+        V = self.num_items + 1
+        pairs, place = torch.unique(origin * V + arrival, return_inverse=True)
+        self.origin, self.arrival = pairs // V, pairs % V
+        self.weight = torch.zeros(len(pairs)).index_add_(0, place, weight)
+        counts = torch.bincount(dataset.train_items(), minlength=V)
+        self.share.copy_(counts / counts.sum())
+
+    def add_rows(self, scores: Tensor, items: Tensor, factor: float = 1.0) -> None:
+        """Add `factor` times the matrix's row of `items[b]` to `scores[b]`, in place; item 0 has an empty row."""
+        items = items.contiguous()
+        first, end = torch.searchsorted(self.origin, items), torch.searchsorted(self.origin, items, right=True)
+        rows = torch.arange(len(items), device=items.device).repeat_interleave(end - first)
+        within = torch.arange(len(rows), device=items.device) - (torch.cumsum(end - first, 0) - (end - first))[rows]
+        entries = first[rows] + within
+        scores.index_put_((rows, self.arrival[entries]), factor * self.weight[entries], accumulate=True)
+
+
 @dataclass(frozen=True)
 class MarkovSettings(RecommenderSettings):
     """`backoff`: how many observations popularity counts for, beside the transitions of the last item."""
@@ -50,47 +83,85 @@ class MarkovSettings(RecommenderSettings):
     backoff: float = number(1.0, at_least=0)
 
 
-class Markov(CountModel):
+class Markov(TransitionModel):
     """First-order Markov chain: how often each item followed the last one, backed off to popularity.
 
     score(j) = (count(i -> j) + backoff * share(j)) / (count(i -> anything) + backoff), a probability for each last
-    item i. The transitions are stored sparsely, as parallel vectors of (from, to, count).
+    item i.
     """
 
     Settings = MarkovSettings
 
-    def __init__(self, num_items: int, **settings: Any) -> None:
-        super().__init__(num_items, **settings)
-        self.register_buffer("share", torch.zeros(num_items + 1))
-        for name in ("origin", "arrival", "count"):
-            self.register_buffer(name, torch.zeros(0, dtype=torch.long))
-        self.register_load_state_dict_pre_hook(_resize_to_saved)
-
     def fit_counts(self, dataset: SequenceDataset) -> None:
-        V = self.num_items + 1
         origin, arrival = dataset.train_transitions()
-        pairs, self.count = torch.unique(origin * V + arrival, return_counts=True)
-        self.origin, self.arrival = pairs // V, pairs % V
-        counts = torch.bincount(dataset.train_items(), minlength=V)
-        self.share.copy_(counts / counts.sum())
+        self.keep(origin, arrival, torch.ones(len(origin)), dataset)
 
     def score(
         self, history: Tensor, users: Sequence[int] | Tensor | None = None, steps: int | None = None, seed: int = 0
     ) -> Tensor:
-        last = history[:, -1].contiguous()
         scores = self.settings.backoff * self.share.repeat(len(history), 1)
-        first, end = torch.searchsorted(self.origin, last), torch.searchsorted(self.origin, last, right=True)
-        rows = torch.arange(len(history), device=history.device).repeat_interleave(end - first)
-        within = torch.arange(len(rows), device=history.device) - (torch.cumsum(end - first, 0) - (end - first))[rows]
-        entries = first[rows] + within
-        scores.index_put_((rows, self.arrival[entries]), self.count[entries].float(), accumulate=True)
+        self.add_rows(scores, history[:, -1])
         scores = scores / scores.sum(1, keepdim=True)
         scores[:, 0] = -torch.inf
         return scores
 
 
-def _resize_to_saved(model: Markov, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+@dataclass(frozen=True)
+class GapSettings(RecommenderSettings):
+    """How pairs are counted, and how they are used.
+
+    - `gaps`, `fading`: a pair g places apart, g = 1 … gaps, counts for fading^(g - 1).
+    - `backward`: what a pair counts for in the other direction, as a share.
+    - `smoothing`: added to the sum of each row before it is divided by it.
+    - `recall`: the item read a places ago counts for recall^a; 0 uses the last item alone.
+    - `popularity`: scores are divided by the count of the item to this power.
+    """
+
+    gaps: int = number(10, at_least=1)
+    fading: float = number(0.7, at_least=0, at_most=1)
+    backward: float = number(0.5, at_least=0)
+    smoothing: float = number(1.0, at_least=0)
+    recall: float = number(0.0, at_least=0, at_most=1)
+    popularity: float = number(0.25, at_least=0)
+
+
+class Gap(TransitionModel):
+    """A counting rule that looks past the next item: pairs at a distance count too, and in both directions.
+
+    score(j) = sum over the history of recall^age * M_ij / (sum_j M_ij + smoothing), divided by count(j)^popularity.
+    """
+
+    Settings = GapSettings
+
+    def fit_counts(self, dataset: SequenceDataset) -> None:
+        s, split = self.settings, dataset.train
+        later = split.starts + split.positions
+        origins, arrivals, weights = [], [], []
+        for g in range(1, s.gaps + 1):
+            far_enough = split.positions >= g
+            earlier, item = dataset.items[later[far_enough] - g], dataset.items[later[far_enough]]
+            for a, b, share in ((earlier, item, 1.0), (item, earlier, s.backward)):
+                origins.append(a)
+                arrivals.append(b)
+                weights.append(torch.full((len(a),), share * s.fading ** (g - 1)))
+        self.keep(torch.cat(origins), torch.cat(arrivals), torch.cat(weights), dataset)
+        total = torch.zeros(self.num_items + 1).index_add_(0, self.origin, self.weight)
+        rarity = (self.share * len(dataset.train_items())).clamp(min=1) ** -s.popularity
+        self.weight = self.weight / (total + s.smoothing)[self.origin] * rarity[self.arrival]
+
+    def score(
+        self, history: Tensor, users: Sequence[int] | Tensor | None = None, steps: int | None = None, seed: int = 0
+    ) -> Tensor:
+        scores = 1e-9 * self.share.repeat(len(history), 1)  # popularity orders what was never seen together
+        reach = history.shape[1] if self.settings.recall else 1
+        for age in range(reach):
+            self.add_rows(scores, history[:, -1 - age], self.settings.recall**age)
+        scores[:, 0] = -torch.inf
+        return scores
+
+
+def _resize_to_saved(model: TransitionModel, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
     """How many transitions there are is known only from the file."""
-    for name in ("origin", "arrival", "count"):
+    for name in ("origin", "arrival", "weight"):
         if prefix + name in state:
             setattr(model, name, torch.zeros_like(state[prefix + name]))

@@ -109,6 +109,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
         "popularity": {},
         "markov": {},
+        "gap": {},
         "sasrec": {
             "d": 64,
             "dropout": 0.2,

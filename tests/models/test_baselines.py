@@ -125,3 +125,32 @@ def test_what_counts_has_no_loss(name, toy, batch):
     assert model.learns_from == "counts"
     with pytest.raises(NotImplementedError):
         model.loss(batch, Noise(0, batch.users))
+
+
+@pytest.mark.parametrize("settings", [{}, {"gaps": 2, "recall": 0.7}, {"backward": 0.0, "popularity": 0.0}], ids=str)
+def test_gap_counts_pairs_at_a_distance_in_both_directions(settings, toy):
+    """Against the same rule in plain Python, pair after pair."""
+    model = models.build("gap", ITEMS, **settings)
+    model.fit_counts(toy)
+    s, M = model.settings, torch.zeros(ITEMS + 1, ITEMS + 1, dtype=torch.float64)
+    sequences = [toy.history(u)[:-2].tolist() for u in range(toy.num_users)]
+    for items in sequences:
+        for place, j in enumerate(items):
+            for g in range(1, min(s.gaps, place) + 1):
+                M[items[place - g], j] += s.fading ** (g - 1)
+                M[j, items[place - g]] += s.backward * s.fading ** (g - 1)
+    count = torch.bincount(toy.train_items(), minlength=ITEMS + 1).clamp(min=1)
+    M = M / (M.sum(1, keepdim=True) + s.smoothing) / count**s.popularity
+    history = [1, 6, 2]
+    expected = sum(s.recall**age * M[item] for age, item in enumerate(reversed(history)))[1:]
+    scores = model.score(pad([history]))[0, 1:].double()
+    assert torch.allclose(scores, expected, atol=1e-6)
+    assert scores.max() > 0.01
+
+
+def test_gap_survives_saving(toy, tmp_path):
+    model = models.build("gap", ITEMS)
+    model.fit_counts(toy)
+    model.save_pretrained(tmp_path)
+    history = pad([[3], [1, 2]])
+    assert torch.equal(models.load(tmp_path).score(history), model.score(history))
