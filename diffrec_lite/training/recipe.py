@@ -97,13 +97,13 @@ REPAIRS: dict[str, Any] = {
     "ranking": 10.0,
 }
 REAL: dict[str, Any] = {
-    "d": 256,
-    "item_dropout": 0.6,
-    "dropout": 0.4,
+    "d": 128,
+    "item_dropout": 0.5,
+    "dropout": 0.2,
     "seen_bias": True,
-    "epochs": 16,
+    "epochs": 18,
     "batch_size": 512,
-    "lr_decay": 0.9,
+    "lr_decay": 0.92,
 }
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
