@@ -33,7 +33,7 @@ def read_log(path: str | Path, columns: Mapping[str, str] | None = None) -> pd.D
     path = Path(path)
     with door(path):
         if path.name.endswith(".parquet"):
-            # From memory: from a path, pyarrow would make columns out of the names of the folders.
+            # From memory: a path that is a folder would be read as one table in many files.
             table = pd.read_parquet(io.BytesIO(_bytes(path)), engine="pyarrow")
             return as_log(table, path.name, columns)
         return as_log(_read_text(path)[0], path.name, columns, at=":")

@@ -125,11 +125,13 @@ def test_the_index_of_a_parquet_file(tmp_path):
     assert rows(path) == [("5", "1", 3), ("6", "2", 4)]
 
 
-def test_the_folders_of_a_parquet_file_are_no_columns(tmp_path):
-    folder = tmp_path / "user_id=7"
+def test_a_folder_is_no_parquet_file(tmp_path):
+    folder = tmp_path / "log.parquet"
     folder.mkdir()
-    pd.DataFrame({"user_id": ["a"], "item_id": [1], "timestamp": [3]}).to_parquet(folder / "log.parquet")
-    assert rows(folder / "log.parquet") == [("a", "1", 3)]
+    for part in ("1", "2"):
+        pd.DataFrame({"user_id": ["a"], "item_id": [1], "timestamp": [3]}).to_parquet(folder / f"{part}.parquet")
+    with pytest.raises(DataError, match=r"log.parquet: cannot be read \(Is a directory\)"):
+        read_log(folder)
 
 
 def test_events_of_one_second_in_a_parquet_file(tmp_path):

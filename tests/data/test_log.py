@@ -173,7 +173,9 @@ def test_numbers_of_other_kinds_keep_their_order():
     assert order(np.array([2**64 - 1, 2**64 - 2], np.uint64)) == [1, 0]
     assert order([Decimal("1.50000000000000000002"), Decimal("1.50000000000000000001")]) == [1, 0]
     assert order(pd.Series([2**60 + 1, 2**60, 1.5], dtype=object)) == [2, 1, 0]
+    assert order(np.array([2**63 + 1, 5, 2**63], np.uint64)) == [1, 2, 0]
     assert order(pd.Categorical([3, 1, 2])) == [1, 2, 0]
+    assert order(pd.Categorical(np.array([3, 1, 2]).astype("M8[ns]"))) == [1, 2, 0]
     assert order(np.array([2, 1], "m8[ns]")) == [1, 0]
 
 
