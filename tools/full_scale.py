@@ -67,10 +67,10 @@ WORTH = [
 def run(job: Job, seed: int) -> None:
     """Train, or go on, and copy the record."""
     name = job.name(seed)
-    out = ROOT / "build" / "full_scale" / name
+    out = Path("build") / "full_scale" / name  # the record tells where, as seen from the repository
     print(name, flush=True)
     subprocess.run(job.command(seed, out), check=True, cwd=ROOT)
-    shutil.copy(out / "run.json", RECORDS / f"{name}.json")
+    shutil.copy(ROOT / out / "run.json", RECORDS / f"{name}.json")
 
 
 def main() -> None:

@@ -53,7 +53,8 @@ class DCRecSettings(Settings):
     - Released program: `mask_rows` (ledger 16), `transition="posterior"` (17; the paper re-noises), `delta_in_training`
       (27: adds delta H_0 to the training noise too; with a large delta the noised history is legible even at t = T).
 
-    Repairs, all off here; what each is worth is measured in data/runs/dcrec_repairs.csv (notebook 08):
+    Repairs, off here, measured in data/runs/dcrec_repairs.csv: on the bookshop `signal`, `detach_target` or weights that
+    let L_z be heard revive the printed model, `seen_bias` adds most of the rest, and `signal` makes four steps harmless.
 
     - `detach_target`: L_t moves the prediction towards the target's vector and not the two towards each other.
     - `share_at_T`: so many of the training examples are noised to step T, where inference starts.
@@ -66,7 +67,7 @@ class DCRecSettings(Settings):
     - `seen_bias`: see `DiffusionRecommender`.
 
     `causal` learns from every position of a history at once: position p of the stream sees what came before it. The
-    step is one for the whole history, or with `step_for_each` one for each position.
+    step is one for the whole history, or `step_for_each` position.
     """
 
     max_len: int = number(50, at_least=1)

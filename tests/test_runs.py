@@ -1,0 +1,73 @@
+"""The recorded tables are whole, and say what the package says that they say."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from diffrec_lite import models
+from diffrec_lite.data import load
+from diffrec_lite.evaluation import evaluate
+from diffrec_lite.metrics import names
+
+RUNS = Path(__file__).parents[1] / "data" / "runs"
+SINGLE = ("signal", "detach_target", "loss weights")  # each of these alone revives the printed DCRec
+
+
+@pytest.fixture(scope="module")
+def repairs() -> pd.DataFrame:
+    return pd.read_csv(RUNS / "dcrec_repairs.csv")
+
+
+@pytest.fixture(scope="module")
+def bookshop(repairs) -> pd.DataFrame:
+    """Mean HR@5 over the seeds: a row for each variant, a column for each number of steps."""
+    rows = repairs[repairs.dataset == "bookshop"]
+    return rows.pivot_table(index="variant", columns="steps", values="HR@5", aggfunc="mean")
+
+
+def test_the_repairs_are_measured_on_every_seed_and_at_one_step_and_four(repairs):
+    rows = repairs[repairs.dataset == "bookshop"]
+    assert not rows.duplicated(["variant", "seed", "steps"]).any()
+    assert set(rows.groupby("variant").seed.nunique()) == {3} and set(rows.groupby("variant").steps.nunique()) == {2}
+    assert (repairs["HR@5 low"] <= repairs["HR@5"]).all() and (repairs["HR@5"] <= repairs["HR@5 high"]).all()
+
+
+def test_three_repairs_revive_the_printed_model_alone_and_the_others_do_not(bookshop):
+    printed, rows = bookshop[1]["as printed"], bookshop[1].filter(like="as printed with ")
+    revived = set(rows[rows > 3 * printed].index)
+    assert revived == {f"as printed with {name}" for name in SINGLE}
+    assert rows.drop(list(revived)).max() < 1.5 * printed
+
+
+def test_of_the_repaired_model_only_the_seen_bias_is_missed_at_one_step_and_the_signal_at_four(repairs, bookshop):
+    rows = repairs[(repairs.dataset == "bookshop") & (repairs.variant == "repaired")]
+    margin = (rows["HR@5 high"] - rows["HR@5"]).max()
+    lost = bookshop.loc["repaired"] - bookshop[bookshop.index.str.startswith("repaired without")]
+    assert set(lost[lost[1] > margin].index) == {"repaired without seen_bias"}
+    assert set(lost[lost[4] > margin].index) == {"repaired without seen_bias", "repaired without signal"}
+    assert abs(bookshop[4]["repaired"] - bookshop[1]["repaired"]) < margin
+
+
+def test_the_repaired_dcrec_is_above_counting_and_the_printed_one_is_not(bookshop):
+    dataset = load("bookshop")
+    markov = models.build("markov", dataset.num_items)
+    markov.fit_counts(dataset)
+    counted = evaluate(markov, dataset, "val").metrics["HR@5"]
+    assert bookshop[1]["as printed"] < counted < bookshop[1]["repaired"]
+
+
+RECORDS = sorted(RUNS.glob("*_*_[0-9].json"))
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=[path.stem for path in RECORDS])
+def test_a_record_is_flat_and_has_everything_that_a_comparison_needs(path):
+    record = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert path.stem.startswith(f"{record['dataset']['name']}_{record['model']}_")
+    assert path.stem.endswith(f"_{record['seed']}") and record["command"].startswith("diffrec-lite train ")
+    assert {"config", "versions", "device", "precision", "seconds", "history", "commit"} <= set(record)
+    for split in ("val", "val_filtered", "test", "test_filtered"):
+        assert set(names()) <= set(record[split])
+        for name in names():
+            assert record[split][f"{name} low"] <= record[split][name] <= record[split][f"{name} high"]
