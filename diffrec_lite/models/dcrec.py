@@ -53,8 +53,8 @@ class DCRecSettings(Settings):
     - Released program: `mask_rows` (ledger 16), `transition="posterior"` (17; the paper re-noises), `delta_in_training`
       (27: adds delta H_0 to the training noise too; with a large delta the noised history is legible even at t = T).
 
-    Repairs, off here, measured in data/runs/dcrec_repairs.csv: on the bookshop `signal`, `detach_target` or weights that
-    let L_z be heard revive the printed model, `seen_bias` adds most of the rest, and `signal` makes four steps harmless.
+    Repairs, off here, measured in data/runs/dcrec_repairs.csv. On the bookshop `signal`, `detach_target` or weights
+    that let L_z be heard revive the printed model, `seen_bias` adds the rest, `signal` makes four steps harmless:
 
     - `detach_target`: L_t moves the prediction towards the target's vector and not the two towards each other.
     - `share_at_T`: so many of the training examples are noised to step T, where inference starts.
@@ -62,8 +62,7 @@ class DCRecSettings(Settings):
     - `signal`: the scale of what is noised, beside noise of variance 1: with less, fewer steps give the target away.
     - `slot`: a learned vector that says which place of the stream is to be filled.
     - `positions`: "before" the noise (printed), "after" it, "relative" (a bias on the attention), or "none".
-    - `project`: before S_0_hat is noised again, the target is put back on the sphere of the item vectors, and the
-      history, which is known, in its place.
+    - `project`: before S_0_hat is noised again, its target goes back to the item vectors' sphere, its history is reset.
     - `seen_bias`: see `DiffusionRecommender`.
 
     `causal` learns from every position of a history at once: position p of the stream sees what came before it. The
