@@ -1,10 +1,10 @@
-"""Train on the real data sets, one run after the other, and keep each one's record in data/runs.
+"""Train on all data sets, one run after the other, and keep each one's record in data/runs.
 
     python tools/full_scale.py                          # everything, in order of worth; days on two cores
     python tools/full_scale.py --only beauty_dcrec      # the runs whose name begins so
     python tools/full_scale.py --list                   # what is recorded, and what is missing
 
-Needs DIFFREC_DATA. A run whose record is there is not made again, and one that was stopped goes on where it was: its
+All but the bookshop needs DIFFREC_DATA. A run whose record is there is not made again, and one that was stopped goes on where it was: its
 folder is build/full_scale/NAME. A record is the run.json that `diffrec-lite train` writes.
 """
 
@@ -42,7 +42,8 @@ class Job:
 
 
 WORTH = [
-    *(Job(data, model, "quick") for data in ("beauty", "toys") for model in ("popularity", "markov")),
+    *(Job("bookshop", model, "quick") for model in ("popularity", "markov", "gap", "dcrec", "diffurec", "sasrec")),
+    *(Job(data, model, "quick") for data in ("beauty", "toys") for model in ("popularity", "markov", "gap")),
     Job("beauty", "dcrec", "repaired"),
     Job("beauty", "diffurec", "repaired", "lambda0", ("delta=0.0",)),
     Job("toys", "dcrec", "repaired"),
