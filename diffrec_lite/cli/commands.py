@@ -1,12 +1,7 @@
-"""The command line: `diffrec-lite data | train | evaluate | recommend`.
-
-Every mistake that a user can make ends in one line on stderr and exit code 2. Set DIFFREC_TRACEBACK=1 to see where it
-happened. torch is imported by the commands that need it, so that `--help` answers at once.
-"""
+"""The commands. torch is imported by those that need it, so that `--help` answers at once."""
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -15,13 +10,16 @@ from typing import Annotated, Any
 
 import typer
 
+from diffrec_lite.cli.output import print_evaluations, print_json, print_table
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Diffusion models for sequential recommendation.")
 data_app = typer.Typer(no_args_is_help=True, help="List and prepare data sets.")
 app.add_typer(data_app, name="data")
 
+KNOWN = "popularity, markov, gap, gru4rec, sasrec, diffurec, diffurecsys or dcrec."  # to list MODELS would load torch
 Folder = Annotated[Path, typer.Argument(help="A folder that `train` wrote.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON; what is not finite is null.")]
 Steps = Annotated[int | None, typer.Option(help="Denoising steps (default: the model's own).")]
 FilterSeen = Annotated[bool, typer.Option("--filter-seen", help="Leave out items of the history.")]
 
@@ -29,23 +27,18 @@ FilterSeen = Annotated[bool, typer.Option("--filter-seen", help="Leave out items
 @data_app.command("list")
 def list_data() -> None:
     """Show the data sets that have a name, and where each one is."""
-    from rich.console import Console
-    from rich.table import Table
-
     from diffrec_lite.data.archives import CATALOGUE
     from diffrec_lite.data.dataset import DataError, find
 
-    table = Table("name", "data set", "readers", "items", "interactions", "where it is")
-    table.add_row("bookshop", "simulated; comes with diffrec-lite", "", "", "", "here")
+    rows = [("bookshop", "simulated; comes with diffrec-lite", "", "", "", "here")]
     for name, archive in CATALOGUE.items():
         size = (f"{number:,}" for number in (archive.users, archive.items, archive.interactions))
         try:
             where = str(find(name)[0])
         except DataError:
             where = f"not here: diffrec-lite data prepare {name}"
-        table.add_row(name, archive.title, *size, where)
-    table.columns[-1].overflow = "fold"
-    Console().print(table)
+        rows.append((name, archive.title, *size, where))
+    print_table(("name", "data set", "readers", "items", "interactions", "where it is"), rows, fold=True)
 
 
 @data_app.command("prepare")
@@ -64,7 +57,7 @@ def prepare_data(
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help="popularity, markov, gap, gru4rec, sasrec, diffurec, diffurecsys or dcrec.")],
+    model: Annotated[str, typer.Argument(help=KNOWN)],
     dataset: Annotated[str, typer.Option(help="A name from `data list`, or a path.")],
     out: Annotated[Path, typer.Option(help="The folder of the run.")],
     preset: Annotated[str, typer.Option(help="quick, paper, or for dcrec repaired.")] = "quick",
@@ -104,7 +97,7 @@ def train(
         raise typer.Exit(130) from None
     if done.evaluations:
         title = f"{model} on {data.name}, best of {len(done.history)} epochs: {done.best_epoch}"
-        _show(list(done.evaluations.values()), title)
+        print_evaluations(list(done.evaluations.values()), title)
 
 
 @app.command()
@@ -134,9 +127,9 @@ def evaluate(
     settings = {"steps": steps, "filter_seen": filter_seen, "batch_size": batch_size, "seed": seed}
     found = evaluation.evaluate(recommender, data, split, progress=not as_json, **settings)
     if as_json:
-        print(json.dumps({"model": type(recommender).__name__.lower(), **found.flat()}))
+        print_json({"model": type(recommender).__name__.lower(), **found.flat()})
     else:
-        _show([found], f"{type(recommender).__name__} on {data.name}")
+        print_evaluations([found], f"{type(recommender).__name__} on {data.name}")
 
 
 @app.command()
@@ -171,15 +164,10 @@ def recommend(
         for row in table.itertuples()
     ]
     if as_json:
-        print(json.dumps(rows, ensure_ascii=False))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table("rank", "item", "title", "score")
-    for row in rows:
-        shown.add_row(str(row["rank"]), row["item"], row["title"], f"{row['score']:.4f}")
-    Console().print(shown)
+        print_json(rows)
+    else:
+        shown = ((row["rank"], row["item"], row["title"], f"{row['score']:.4f}") for row in rows)
+        print_table(("rank", "item", "title", "score"), shown)
 
 
 @app.command()
@@ -206,44 +194,14 @@ def bench(
     found = bench(recommender, data, Recipe.of("training", **of_training), seconds, device)
     found = {"command": shlex.join(["diffrec-lite", *sys.argv[1:]]), "preset": preset, "note": note, **found}
     if as_json:
-        print(json.dumps(found, indent=2, allow_nan=False))
+        print_json(found)
         return
-    from rich.console import Console
-    from rich.table import Table
-
     for what, unit in (("training", "examples"), ("inference", "readers")):
-        table = Table(*found[what][0], title=f"{what} of {model} on {found['dataset']}: {unit} a second")
-        for row in found[what]:
-            table.add_row(*("" if value is None else str(value) for value in row.values()))
-        Console(width=None if sys.stdout.isatty() else 160).print(table)
+        rows = (row.values() for row in found[what])
+        print_table(tuple(found[what][0]), rows, f"{what} of {model} on {found['dataset']}: {unit} a second")
 
 
 # ---------------------------------------------------------------- what the commands share
-
-
-def main() -> None:
-    """Run the command line and turn what went wrong into one line and an exit code."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # waiting threads that spin cost more than they win
-    try:
-        code = app(standalone_mode=False)
-    except Exception as problem:
-        if os.environ.get("DIFFREC_TRACEBACK") or not _is_users(problem):
-            raise
-        text = problem.format_message() if hasattr(problem, "format_message") else str(problem)
-        if isinstance(problem, OSError) and problem.filename is not None:
-            text = f"{problem.filename}: {problem.strerror}"
-        print(f"error: {' '.join(text.split()) or type(problem).__name__}", file=sys.stderr)
-        code = 2
-    except KeyboardInterrupt:
-        code = 130
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _is_users(problem: Exception) -> bool:
-    """Whether an exception is about the input, and not a mistake in this program."""
-    if hasattr(problem, "format_message") or isinstance(problem, OSError | ValueError):
-        return True
-    return type(problem).__name__ in ("NonFiniteLoss", "SafetensorError", "OutOfMemoryError", "Abort")
 
 
 def _load(name: str) -> Any:
@@ -276,20 +234,3 @@ def _use_one_thread_if_small(model: Any) -> None:
 
     if "OMP_NUM_THREADS" not in os.environ and sum(p.numel() for p in model.parameters()) < 500_000:
         torch.set_num_threads(1)
-
-
-def _show(results: list[Any], title: str) -> None:
-    """A table with a row for each evaluation."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("split", "candidates", *results[0].metrics, title=title)
-    for found in results:
-        low, high = found.intervals["NDCG@10"]
-        candidates = "unseen items" if found.protocol["seen_filtered"] else "all items"
-        numbers = [
-            f"{value:.4f}" + (f" ({low:.4f} to {high:.4f})" if name == "NDCG@10" else "")
-            for name, value in found.metrics.items()
-        ]
-        table.add_row(found.protocol["split"], candidates, *numbers)
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
