@@ -4,7 +4,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "aten.equal", "is_nonzero")
+WAITING = ("_local_scalar_dense", "aten.item", "nonzero", "masked_select", "unique", "aten.equal", "is_nonzero")
 
 
 class Watch(TorchDispatchMode):

@@ -157,9 +157,11 @@ def test_relative_positions_know_distances_and_not_places(histories):
         assert torch.allclose(model.score(history), model.score(shuffled), atol=1e-4) != matters
 
 
-def test_relative_positions_act_beside_the_released_mask(histories):
-    """That mask is about rows: it must not take the distances with it."""
-    assert changes("dcrec", pad(histories), {"positions": "relative"}, both={"positions": "none", "mask_rows": True})
+@pytest.mark.parametrize("implicit", [False, True])
+def test_relative_positions_act_beside_the_released_mask(implicit, histories):
+    """That mask is about rows: it must not take the distances with it, in the history or in the stream."""
+    both = {"positions": "none", "mask_rows": True, "implicit": implicit}
+    assert changes("dcrec", pad(histories), {"positions": "relative"}, both)
 
 
 @pytest.mark.parametrize("causal", [False, True])

@@ -233,7 +233,8 @@ def test_everything_is_computed_where_the_model_is(variant, batch):
     assert scores.device.type == "meta" and scores.shape == (5, ITEMS + 1)
 
 
-def test_waiting_would_be_noticed(batch):
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+def test_waiting_would_be_noticed(mode, batch):
     for wait in (
         lambda x: float(x[0]),
         lambda x: x[x > 1],
@@ -241,6 +242,6 @@ def test_waiting_would_be_noticed(batch):
         lambda x: bool((x > 0).all()),
         lambda x: x.index_put_((x > 1,), torch.tensor(0)),
     ):
-        with Watch() as watch:
+        with Watch() as watch, mode():
             wait(batch.target.clone())
         assert watch.waits
