@@ -75,7 +75,7 @@ def test_columns_as_a_command_line_gives_them():
     usual = {"user": "userId", "item": "movieId", "timestamp": "timestamp"}
     assert parse_columns("user=userId,item=movieId,time=timestamp") == usual
     assert parse_columns(" timestamp=timestamp, item=movieId , user=userId") == usual
-    assert parse_columns('"user=who, me",item=a=b') == {"user": "who, me", "item": "a=b"}
+    assert parse_columns('item=a=b, "user=who, me"') == {"user": "who, me", "item": "a=b"}
 
 
 @pytest.mark.parametrize(
