@@ -4,8 +4,8 @@
     python tools/full_scale.py --only beauty_dcrec      # the runs whose name begins so
     python tools/full_scale.py --list                   # what is recorded, and what is missing
 
-All but the bookshop needs DIFFREC_DATA. A run whose record is there is not made again, and one that was stopped goes on where it was: its
-folder is build/full_scale/NAME. A record is the run.json that `diffrec-lite train` writes.
+All but the bookshop needs DIFFREC_DATA. A run whose record is there is not made again, and one that was stopped goes on
+where it was: its folder is build/full_scale/NAME. A record is the run.json that `diffrec-lite train` writes.
 """
 
 from __future__ import annotations
