@@ -44,7 +44,7 @@ OF_DATASET: dict[str, dict[str, Any]] = {
     "bookshop": {"preset": "quick", "epochs": 6, "seeds": 3, "precision": "fp32", "given": True, "changes": {}},
     "beauty": {
         "preset": "repaired",
-        "epochs": 4,
+        "epochs": 3,
         "seeds": 1,
         "precision": "bf16",
         "given": False,
@@ -56,13 +56,13 @@ OF_DATASET: dict[str, dict[str, Any]] = {
 def variants(given: bool) -> dict[str, dict[str, Any]]:
     """The settings of every variant, by its name; with `given`, also the printed model with a single repair."""
     found = {"as printed": AS_PRINTED, "repaired": REPAIRS}
-    for name, switches in (("as printed", AS_PRINTED), ("repaired", REPAIRS)):
-        if given or switches is REPAIRS:
-            found[f"{name} with project"] = {**switches, "project": True}
     for name, keys in GROUPS.items():
         found[f"repaired without {name}"] = {**REPAIRS, **{key: AS_PRINTED[key] for key in keys}}
         if given:
             found[f"as printed with {name}"] = {**AS_PRINTED, **{key: REPAIRS[key] for key in keys}}
+    for name, switches in (("as printed", AS_PRINTED), ("repaired", REPAIRS)):
+        if given or switches is REPAIRS:
+            found[f"{name} with project"] = {**switches, "project": True}
     return found
 
 
