@@ -110,7 +110,8 @@ def evaluate(
     - `batch_size` only trades memory for speed (None: what suits the catalogue).
 
     The model runs where it is, without gradients, in evaluation mode and in full precision; its mode is restored.
-    Raises ValueError for an unknown or empty split, a catalogue of another size, and scores that are not numbers.
+    A model that knows its items (`Recommender.numbered`) is asked in its own numbers; the targets in the result are
+    the data set's. Raises ValueError for an unknown or empty split, other items, and scores that are not numbers.
     """
     return _rank(model, dataset, split, steps, batch_size, seed, users, progress)[filter_seen]
 
@@ -135,7 +136,10 @@ def _rank(
     """The evaluation of both protocols: unfiltered, seen-filtered."""
     if split not in ("val", "test"):
         raise ValueError(f"unknown split {split!r}; choose val or test")
-    if getattr(model, "num_items", dataset.num_items) != dataset.num_items:
+    given: Split = getattr(dataset, split)
+    if hasattr(model, "numbered"):
+        dataset = model.numbered(dataset)
+    elif getattr(model, "num_items", dataset.num_items) != dataset.num_items:
         raise ValueError(f"the model knows {model.num_items} items, the data set {dataset.name} {dataset.num_items}")
     view: Split = getattr(dataset, split)
     if len(view) == 0:
@@ -171,7 +175,7 @@ def _rank(
         "seed": seed,
         "users": len(chosen),
     }
-    who, targets = view.users[chosen], view.targets[chosen]
+    who, targets = given.users[chosen], given.targets[chosen]
     lengths = view.positions[chosen].clone()
     unfiltered = Evaluation(protocol, who, targets, lengths, found[0])
     return unfiltered, Evaluation({**protocol, "seen_filtered": True}, who, targets, lengths, found[1])

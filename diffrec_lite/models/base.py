@@ -15,17 +15,19 @@ from typing import Any
 import pandas as pd
 import torch
 from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from diffrec_lite.data import Batch, pad
+from diffrec_lite.data import Batch, SequenceDataset, pad
 from diffrec_lite.evaluation import evaluating
+from diffrec_lite.models.catalogue import Catalogue
 from diffrec_lite.models.settings import SettingError, Settings, number
 from diffrec_lite.noise import NormalNoise
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
+ABOUT = "diffrec_lite"  # the entry of a safetensors file that holds what is no tensor, as JSON
 
 
 class ModelError(SettingError):
@@ -45,11 +47,15 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
     `Settings` is a dataclass that holds everything a model can be told; `self.settings` is one of it. `learns_from`
     says which examples `loss` wants: "prefixes" (one target after each prefix of a history), "sequences" (whole
     histories, a target at every position) or "counts" (no gradient: `fit_counts(dataset)`).
+
+    `catalogue` names the items, None as long as the model was not trained; `trained_on` describes the data, {} where
+    nobody told. Both are saved in one file with the weights.
     Raises SettingError for a setting that is unknown or out of range.
     """
 
     Settings: type[Settings] = RecommenderSettings
     learns_from = "prefixes"
+    catalogue: Catalogue | None = None
 
     def __init__(self, num_items: int, **settings: Any) -> None:
         super().__init__()
@@ -58,6 +64,7 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
         self.num_items = num_items
         self.settings = self.Settings.of(type(self).__name__.lower(), **settings)
         self.max_len = self.settings.max_len
+        self.trained_on: dict[str, Any] = {}
 
     def loss(self, batch: Batch, noise: NormalNoise, epoch: float = 0.0) -> dict[str, Tensor]:
         """The training loss of a batch: "loss", the number to minimise, and its parts by name, all scalars."""
@@ -77,6 +84,23 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
         """
         raise NotImplementedError
 
+    def numbered(self, dataset: SequenceDataset) -> SequenceDataset:
+        """`dataset` with its items numbered as this model numbers them.
+
+        Raises ValueError for a data set of other items. A model that was not trained can only compare how many.
+        """
+        if self.catalogue is not None:
+            return self.catalogue.numbered(dataset)
+        if dataset.num_items != self.num_items:
+            raise ValueError(f"the model knows {self.num_items} items, the data set {dataset.name} {dataset.num_items}")
+        return dataset
+
+    def learning_from(self, dataset: SequenceDataset) -> SequenceDataset:
+        """`numbered(dataset)`, for training: a model that has no catalogue yet takes the data set's."""
+        dataset = self.numbered(dataset)
+        self.catalogue, self.trained_on = self.catalogue or Catalogue.of(dataset), {}
+        return dataset
+
     @torch.inference_mode()
     def recommend(
         self,
@@ -91,8 +115,8 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
     ) -> pd.DataFrame:
         """The k best items for each history, best first: columns user_id, item_id, score, rank (from 1), title.
 
-        `titles[i]` is the title of item i. `filter_seen` leaves out what a history already holds. Raises ValueError
-        for an empty history, an id outside 1 … num_items, or a k outside 1 … num_items.
+        `titles[i]` is the title of item i (default: the model's own). `filter_seen` leaves out what a history already
+        holds. Raises ValueError for an empty history, an id outside 1 … num_items, or a k outside 1 … num_items.
         """
         whole = pad(histories).cpu()
         history = whole[:, -self.max_len :]
@@ -110,6 +134,7 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
             scores.scatter_(1, whole, -torch.inf)
         best, items = scores.topk(k)
         users = range(len(history)) if users is None else users
+        titles = self.catalogue.titles if titles is None and self.catalogue is not None else titles
         table = pd.DataFrame(
             {
                 "user_id": [int(user) for user in users for _ in range(k)],
@@ -128,9 +153,23 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
         """The class, the size of the catalogue, and every setting: all that is needed to build this model again."""
         return {"model": type(self).__name__, "num_items": self.num_items, **self.settings.as_dict()}
 
+    def packed(self, weights: dict[str, Tensor] | None = None) -> bytes:
+        """The content of `model.safetensors`: the weights, and with them the config, the catalogue and `trained_on`.
+
+        One file cannot disagree with itself. `weights` takes the place of the model's own.
+        """
+        weights = self.state_dict() if weights is None else weights
+        catalogue = None if self.catalogue is None else self.catalogue.as_dict()
+        about = {"config": self.config, "catalogue": catalogue, "trained_on": self.trained_on}
+        on_cpu = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in weights.items()}
+        return save(on_cpu, metadata={ABOUT: json.dumps(about, allow_nan=False)})
+
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
         """Write `model.safetensors` and `config.json` into a folder (huggingface_hub's mixin)."""
-        return super().save_pretrained(save_directory, config=self.config, **kwargs)
+        return super().save_pretrained(save_directory, **{**kwargs, "config": self.config})
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        (save_directory / WEIGHTS).write_bytes(self.packed())
 
     @classmethod
     def _from_pretrained(
@@ -153,25 +192,65 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
                 token=token,
             )
         try:
+            about, weights = read_weights(path)
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as problem:
+            raise ModelError(f"{path}: cannot be loaded as a {cls.__name__}: {problem}") from problem
+        settings = {**about["config"], **settings}
+        settings.pop("model", None)
+        try:
             model = cls(**settings)
         except (RuntimeError, TypeError, SettingError) as problem:
             raise ModelError(f"{folder / CONFIG}: describes no {cls.__name__}: {problem}") from problem
         try:
-            model.load_state_dict(load_file(path))
-        except (OSError, SafetensorError, RuntimeError) as problem:
+            model.load_state_dict(weights)
+        except RuntimeError as problem:
             raise ModelError(f"{path}: cannot be loaded as a {cls.__name__}: {problem}") from problem
+        model.catalogue, model.trained_on = about["catalogue"], about["trained_on"]
+        if model.catalogue is not None and len(model.catalogue.tokens) != model.num_items + 1:
+            raise ModelError(f"{path}: names {len(model.catalogue.tokens) - 1} items and weighs {model.num_items}")
         return model.eval()
 
 
+def read_weights(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What `packed` packed: the config (a dict), the catalogue (or None) and `trained_on`; and the weights.
+
+    Raises OSError, SafetensorError, KeyError, TypeError and ValueError for a file that holds something else.
+    """
+    with safe_open(path, framework="pt") as file:
+        about = json.loads((file.metadata() or {}).get(ABOUT, '{"config": {}, "catalogue": null, "trained_on": {}}'))
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (the file is no mapping)
+    names = about["catalogue"]
+    if names is not None:
+        names = Catalogue(names["tokens"], names["titles"])
+        for column in (names.tokens, names.titles or names.tokens):
+            if not all(isinstance(name, str) for name in column) or len(column) != len(names.tokens):
+                raise ValueError("the items have no proper names")
+    return {"config": dict(about["config"]), "catalogue": names, "trained_on": dict(about["trained_on"])}, weights
+
+
 def read_config(folder: str | Path) -> dict[str, Any]:
-    """The `config.json` of a model folder. Raises ModelError when it is missing or damaged."""
+    """The `config.json` of a model folder, or else what the weights carry of it. Raises ModelError when it is damaged.
+
+    While a folder gets another model there is no `config.json` in it.
+    """
     path = Path(folder) / CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ModelError(f"{path}: no such file; a model folder is what `diffrec-lite train` leaves in --out") from None
+        config = _packed_config(path.with_name(WEIGHTS))
+        if not config:
+            raise ModelError(
+                f"{path}: no such file; a model folder is what `diffrec-lite train` leaves in --out"
+            ) from None
     except ValueError as problem:
         raise ModelError(f"{path}: not valid JSON ({problem}); train the model again or restore the file") from None
     if not isinstance(config, dict) or "model" not in config:
         raise ModelError(f"{path}: does not name its model; it was not written by diffrec-lite")
     return config
+
+
+def _packed_config(path: Path) -> dict[str, Any]:
+    try:
+        return read_weights(path)[0]["config"]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return {}

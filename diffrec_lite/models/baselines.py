@@ -23,7 +23,11 @@ class CountModel(Recommender):
     learns_from = "counts"
 
     def fit_counts(self, dataset: SequenceDataset) -> None:
-        """Count the training part of `dataset`."""
+        """Count the training part of `dataset`. Raises ValueError if the model knows other items."""
+        self.count(self.learning_from(dataset))
+
+    def count(self, dataset: SequenceDataset) -> None:
+        """`fit_counts`, in the numbers of this model."""
         raise NotImplementedError
 
 
@@ -34,7 +38,7 @@ class Popularity(CountModel):
         super().__init__(num_items, **settings)
         self.register_buffer("share", torch.zeros(num_items + 1))
 
-    def fit_counts(self, dataset: SequenceDataset) -> None:
+    def count(self, dataset: SequenceDataset) -> None:
         counts = torch.bincount(dataset.train_items(), minlength=self.num_items + 1)
         self.share.copy_(counts / counts.sum())
 
@@ -92,7 +96,7 @@ class Markov(TransitionModel):
 
     Settings = MarkovSettings
 
-    def fit_counts(self, dataset: SequenceDataset) -> None:
+    def count(self, dataset: SequenceDataset) -> None:
         origin, arrival = dataset.train_transitions()
         self.keep(origin, arrival, torch.ones(len(origin)), dataset)
 
@@ -133,7 +137,7 @@ class Gap(TransitionModel):
 
     Settings = GapSettings
 
-    def fit_counts(self, dataset: SequenceDataset) -> None:
+    def count(self, dataset: SequenceDataset) -> None:
         s, split = self.settings, dataset.train
         later = split.starts + split.positions
         origins, arrivals, weights = [], [], []

@@ -47,9 +47,11 @@ def fit(
     A row holds epoch, step, lr, the epoch's mean of each loss and of the gradient's norm, and the validation metrics
     ("val HR@5", …). The model is in evaluation mode whenever a row is out. Nobody has to take all rows.
     To go on after `done` epochs, bring the weights and the `optimizer` of that moment. `precision` is fp32 or bf16.
-    `on_step(step)` is called after each step. Raises NonFiniteLoss, and ValueError when there is nothing to learn from.
+    `on_step(step)` is called after each step. Raises NonFiniteLoss, and ValueError when there is nothing to learn from
+    or the model knows other items.
     """
     recipe, accelerator = recipe or Recipe(), accelerator or make_accelerator()
+    dataset = model.learning_from(dataset)
     if model.learns_from == "counts":
         yield from [] if done else [count(model, dataset, recipe, accelerator)]
         return
