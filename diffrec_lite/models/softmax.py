@@ -30,7 +30,9 @@ def cross_entropy(
     history = None if history is None else history.flatten(0, 1)
 
     def total(x: Tensor, wanted: Tensor, seen: Tensor | None) -> Tensor:
-        return F.cross_entropy(score(x, seen).float(), wanted, ignore_index=0, reduction="sum")
+        scores = score(x, seen)
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        return F.cross_entropy(scores, wanted, ignore_index=0, reduction="sum")
 
     rows = max(1, at_once // V)
     if len(vectors) <= rows:
