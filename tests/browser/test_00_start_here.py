@@ -9,18 +9,22 @@ def test_the_shelf_hides_and_shows_the_answer(lab, page):
     explorer = page.locator(".drl-explorer").first
     explorer.scroll_into_view_if_needed()
     readout, picture = explorer.locator(".drl-readout"), explorer.locator(".drl-picture")
-    expect(readout).to_contain_text("Its rank")
-    shown = picture.get_attribute("src")
-    look(page, "00_start_here_shown")
-
-    explorer.get_by_label("Answer").select_option("0")
     expect(readout).to_contain_text("Which book comes next?")
     expect(readout).not_to_contain_text("rank")
-    assert picture.get_attribute("src") != shown
+    hidden = picture.get_attribute("src")
+    look(page, "00_start_here_hidden")
+
+    explorer.get_by_label("Answer").select_option("1")
+    expect(readout).to_contain_text("Its rank")
+    assert picture.get_attribute("src") != hidden
+    look(page, "00_start_here_shown")
 
     first = readout.inner_text()
     explorer.get_by_label("Reader", exact=True).select_option(index=2)
     expect(readout).not_to_have_text(first)
-    explorer.get_by_label("Answer").select_option("1")
-    expect(readout).to_contain_text("Its rank")
-    look(page, "00_start_here_other_reader")
+    explorer.get_by_label("Answer").select_option("0")
+    expect(readout).not_to_contain_text("rank")
+    for width in (1100, 400):
+        page.set_viewport_size({"width": width, "height": 1000})
+        explorer.scroll_into_view_if_needed()
+        look(page, f"00_start_here_{width}")

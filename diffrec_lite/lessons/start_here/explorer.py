@@ -64,7 +64,7 @@ def shelf_explorer(dataset: SequenceDataset, scorers: Mapping[str, Scorer], rows
         title="One reader, the next book, and what each model recommends",
         alt="A column with a reader's last books and the next one, and a column for each model with its five best.",
         reader=choice("Reader", list(by_reader)),
-        answer=choice("Answer", ["hidden", "shown"], start="shown"),
+        answer=choice("Answer", ["hidden", "shown"]),
     )
 
 

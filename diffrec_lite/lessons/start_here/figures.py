@@ -82,36 +82,39 @@ def ceiling(evaluations: Mapping[str, Evaluation], names: Sequence[str] = ("HR@5
     return fig
 
 
-def shelf(shelf: Mapping[str, Any], answer: str = "shown") -> Figure:
-    """A column with a reader's books and the next one, and a column for each model with its best books.
+def shelf(shelf: Mapping[str, Any], answer: str = "shown", most: int = 7) -> Figure:
+    """A column with a reader's last `most` books and the next one, and a column for each model with its best books.
 
     `shelf` is one entry of `explorer.shelves`. With `answer` "hidden" the next book stays covered.
     """
     columns, shown = 1 + len(shelf["models"]), answer == "shown"
-    fig, ax = style.axes(size=(1.72 * columns, 4.4))
-    ax.set(xlim=(0, columns), ylim=(-10.2, 0.9))
+    history, total = shelf["history"][-most:], len(shelf["history"])
+    fig, ax = style.axes(size=(1.72 * columns, 0.55 * (len(history) + 3.2)))
+    fig.set_layout_engine(None)
+    ax.set_position((0, 0, 1, 1))
+    ax.set(xlim=(0, columns), ylim=(-len(history) - 2.1, 1.1))
     ax.axis("off")
-    history = shelf["history"][-7:]
-    _heading(ax, 0, f"Reader {shelf['reader']}", "the latest books, oldest first")
+    read = f"all {total}" if total == len(history) else f"last {len(history)} of {total}"
+    _heading(ax, 0, f"Reader {shelf['reader']}", f"{read}, oldest first")
     for row, book in enumerate(history):
         _card(ax, 0, row, book, style.HISTORY)
     _heading(ax, 0, "Next book", "", row=len(history) + 0.7)
     _card(ax, 0, len(history) + 1, shelf["truth"] if shown else {"title": "?"}, style.TARGET, hit=shown)
     for column, model in enumerate(shelf["models"], start=1):
-        _heading(ax, column, model["name"], f"next book on rank {model['rank'] if shown else '?'}")
+        _heading(ax, column, model["name"], f"next book: rank {model['rank'] if shown else '?'}")
         for row, book in enumerate(model["top"]):
             hit = shown and book["hit"]
             _card(ax, column, row, book, style.TARGET if hit else style.PREDICTION, hit)
     return fig
 
 
-def _heading(ax: Axes, column: int, text: str, small: str, row: float = -0.5) -> None:
-    ax.text(column + 0.02, -row, text, weight="bold", va="center")
-    ax.text(column + 0.02, -row - 0.45, small, va="center", fontsize=7.6)
+def _heading(ax: Axes, column: int, text: str, small: str, row: float = -0.65) -> None:
+    ax.text(column + 0.02, -row, text, weight="bold", va="center", fontsize=11)
+    ax.text(column + 0.02, -row - 0.42, small, va="center", fontsize=8.2)
 
 
 def _card(ax: Axes, column: int, row: float, book: Mapping[str, str], colour: str, hit: bool = False) -> None:
     face = colour + "26" if hit else "white"
-    ax.add_patch(Rectangle((column + 0.02, -row - 0.95), 0.95, 0.82, facecolor=face, edgecolor=colour))
-    lines = textwrap.wrap(("✓ " if hit else "") + book["title"], 27)
-    ax.text(column + 0.05, -row - 0.54, "\n".join(lines[:3]), va="center", fontsize=6.3, linespacing=1.0)
+    ax.add_patch(Rectangle((column + 0.02, -row - 0.97), 0.95, 0.9, facecolor=face, edgecolor=colour))
+    lines = textwrap.wrap(("✓ " if hit else "") + book["title"], 23)
+    ax.text(column + 0.05, -row - 0.52, "\n".join(lines[:3]), va="center", fontsize=8.2, linespacing=1.0)

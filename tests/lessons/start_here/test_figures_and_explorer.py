@@ -55,8 +55,17 @@ def test_a_hidden_answer_is_not_given_away(dataset, scorers):
     assert shelf["truth"]["title"] not in hidden and "rank" not in hidden
 
 
+@pytest.mark.parametrize("row, words", [(5, "last 7 of 8, oldest first"), (0, "all 3, oldest first")])
+def test_a_shelf_says_how_many_books_it_shows(dataset, scorers, row, words):
+    shelf = lesson.explorer.shelves(dataset, scorers, [row])[0]
+    texts = [text.get_text() for text in lesson.figures.shelf(shelf).axes[0].texts]
+    assert words in texts
+    assert min(text.get_fontsize() for text in lesson.figures.shelf(shelf).axes[0].texts) > 8
+
+
 def test_the_explorer_has_a_picture_for_each_state(dataset, scorers):
     explorer = lesson.explorer.shelf_explorer(dataset, scorers, [0, 3])
+    assert "Which book comes next?" in explorer.frame()[1]  # the answer is hidden at first
     picture, text = explorer.frame(reader=dataset.user_tokens[3], answer="shown")
     assert picture != explorer.frame(reader=dataset.user_tokens[3], answer="hidden")[0]
     assert f"Reader {dataset.user_tokens[3]}" in text
