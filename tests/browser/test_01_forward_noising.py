@@ -36,3 +36,16 @@ def test_the_cloud_dissolves(lab, page):
 
     cloud.get_by_label("Schedule", exact=True).select_option(label="linear")
     expect(readout).to_contain_text("Its own rank is 1.")
+
+    slider.focus()
+    page.keyboard.press("End")
+    cloud.get_by_role("button", name="Play").click()
+    expect(shown).to_contain_text("t = 2 ")
+    cloud.get_by_role("button", name="Pause").click()
+    stopped = shown.inner_text()
+    page.wait_for_timeout(800)
+    assert shown.inner_text() == stopped
+    for width in (1100, 400):
+        page.set_viewport_size({"width": width, "height": 1000})
+        cloud.scroll_into_view_if_needed()
+        look(page, f"01_forward_noising_{width}")

@@ -22,6 +22,7 @@ function choice(bar, name, labels, change) {
   label.className = "drl-control";
   const select = element("select", null, {}, label);
   select.setAttribute("aria-label", name);
+  select.style.maxWidth = "15em";
   labels.forEach((text, i) => { element("option", text, {}, select).value = i; });
   select.addEventListener("change", () => change(Number(select.value)));
   return select;
@@ -47,12 +48,26 @@ function render({ model, el }) {
   const slider = element("input", null, {}, row);
   Object.assign(slider, { type: "range", min: 0, max: data.schedules[0].abar.length - 1, step: 1 });
   slider.setAttribute("aria-label", "Step t");
+  const play = element("button", "▶ Play", {}, bar);
+  play.addEventListener("click", () => (timer ? stop() : start()));
   const shown = element("span", "", {}, row);
   shown.className = "drl-value";
-  slider.addEventListener("input", () => save("t", Number(slider.value)));
+  slider.addEventListener("input", () => { stop(); save("t", Number(slider.value)); });
+  let timer = null;
+  function stop() {
+    clearInterval(timer);
+    timer = null;
+    play.textContent = "▶ Play";
+  }
+  function start() {
+    const last = Number(slider.max);
+    if (model.get("t") === last) save("t", 0);
+    play.textContent = "❚❚ Pause";
+    timer = setInterval(() => (model.get("t") < last ? save("t", model.get("t") + 1) : stop()), 350);
+  }
 
   const split = element("div", null, { display: "flex", gap: "18px", flexWrap: "wrap" }, root);
-  const svg = shape("svg", { width: SIZE, height: SIZE, viewBox: `0 0 ${SIZE} ${SIZE}`, role: "img" }, split);
+  const svg = shape("svg", { width: SIZE, style: "max-width: 100%; height: auto", viewBox: `0 0 ${SIZE} ${SIZE}`, role: "img" }, split);
   const caption = shape("title", {}, svg);
   shape("rect", { x: 0.5, y: 0.5, width: SIZE - 1, height: SIZE - 1, fill: "white", stroke: "#bbbbbb" }, svg);
   // One window for all steps and schedules: it holds the clean cloud and nearly all the noise.
@@ -69,7 +84,7 @@ function render({ model, el }) {
   const dot = shape("circle", { r: 6, fill: colours.target, stroke: "white" }, svg);
   const side = element("div", null, { flex: "1 1 260px" }, split);
   element("p", "● the noised book, ○ where it came from, ■ the book it rounds to. Small dots: all other "
-    + "books, noised; pale: where they came from. The five nearest books:", { margin: "0 0 8px", opacity: "0.8" }, side);
+    + "books, noised, blue for those of its genre; pale: where they came from. The five nearest books:", { margin: "0 0 8px", opacity: "0.8" }, side);
   const list = element("ol", null, { paddingLeft: "20px", margin: "0" }, side);
   list.className = "diffrec-nearest";
   const status = element("p", "", {}, side);
@@ -86,6 +101,7 @@ function render({ model, el }) {
       mark.setAttribute("cx", x(p));
       mark.setAttribute("cy", y(p));
     }
+    for (const [i, mark] of marks) mark.setAttribute("fill", data.genres[i] === data.genres[item] ? colours.genre : colours.noise);
     const p = at(item), near = s.nearest[t][b], q = data.clean[near[0]];
     for (const [name, value] of Object.entries({ x1: x(p), y1: y(p), x2: x(q), y2: y(q) })) line.setAttribute(name, value);
     dot.setAttribute("cx", x(p)); dot.setAttribute("cy", y(p));
@@ -108,6 +124,7 @@ function render({ model, el }) {
 
   for (const name of ["t", "book", "schedule"]) model.on(`change:${name}`, draw);
   draw();
+  return stop;
 }
 
 export default { render };

@@ -112,7 +112,13 @@ class Cloud(StandIn, anywidget.AnyWidget):
         "line to the book that it rounds to."
     ).tag(sync=True)
     colours = traitlets.Dict(
-        {"target": style.TARGET, "prediction": style.PREDICTION, "noise": style.NOISE, "neutral": "#CFCFCF"}
+        {
+            "target": style.TARGET,
+            "prediction": style.PREDICTION,
+            "noise": style.NOISE,
+            "genre": style.SKY,
+            "neutral": "#CFCFCF",
+        }
     ).tag(sync=True)
     data = traitlets.Dict().tag(sync=True)
     schedule = traitlets.Int(0).tag(sync=True)

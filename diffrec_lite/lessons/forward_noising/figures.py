@@ -22,8 +22,8 @@ def schedules(diffusions: Mapping[str, GaussianDiffusion]) -> Figure:
         options = {"color": style.CYCLE[i], "marker": style.MARKERS[i], "markevery": 4, "label": name}
         left.plot(t, diffusion.abar, **options)
         right.plot(t[1:], diffusion.snr(torch.arange(1, diffusion.T + 1)), **options)
-    right.axhline(1, color=style.NEUTRAL, linestyle="--", linewidth=1)
-    right.text(0.5, 0.35, "as much noise as signal", fontsize=8, color=style.INK)
+    line = right.axhline(1, color=style.NEUTRAL, linestyle="--", linewidth=1)
+    right.legend([line], ["as much noise as signal"], fontsize=8, frameon=False, loc="lower left")
     left.set(xlabel="step t", ylabel="abar_t", ylim=(-0.03, 1.03))
     right.set(xlabel="step t", ylabel="signal-to-noise ratio", yscale="log")
     left.legend(fontsize=8, frameon=False)
@@ -54,10 +54,11 @@ def dissolve(
     data: Mapping[str, Any], schedule: int = 0, book: int = 0, steps: Sequence[int] = (0, 4, 10, 32)
 ) -> Figure:
     """The explorer's picture at four steps, side by side: the cloud, one book followed, and what it rounds to."""
-    fig, panels = style.axes(1, len(steps), size=(7.6, 2.45), sharex=True, sharey=True)
+    fig, panels = style.axes(1, len(steps), size=(8.6, 3.2), sharex=True, sharey=True)
     for ax, t in zip(panels, steps, strict=True):
         _cloud(ax, data, schedule, book, t)
     panels[0].set_ylabel("second axis")
+    fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return fig
 
 
@@ -75,11 +76,19 @@ def _cloud(ax, data: Mapping[str, Any], schedule: int, book: int, t: int) -> Non
     item, found = data["items"][book], chosen["nearest"][t][book][0]
     xt = np.sqrt(abar) * clean + np.sqrt(1 - abar) * noise
     reach = 1.05 * max(3.0, np.abs(clean).max())
-    ax.scatter(*clean[1:].T, s=3, color="#CFCFCF")
-    ax.scatter(*xt[1:].T, s=7, color=style.NOISE, alpha=0.6, linewidths=0)
+    genres = np.array(data["genres"])
+    same = genres == genres[item]
+    same[0] = False  # padding
+    others = ~same
+    others[0] = False
+    ax.scatter(*clean[1:].T, s=3, color="#CFCFCF", label="clean vectors")
+    ax.scatter(*xt[others].T, s=7, color=style.NOISE, alpha=0.6, linewidths=0, label="noised books")
+    ax.scatter(*xt[same].T, s=11, color=style.SKY, marker="^", linewidths=0, label="noised, its genre")
     ax.plot(*np.stack([xt[item], clean[found]]).T, "--", color=style.PREDICTION, linewidth=1.2)
-    ax.scatter(*clean[found], s=34, marker="s", color=style.PREDICTION)
-    ax.scatter(*clean[item], s=60, facecolors="none", edgecolors=style.TARGET, linewidths=1.4)
-    ax.scatter(*xt[item], s=34, color=style.TARGET, edgecolors="white", linewidths=0.7)
+    ax.scatter(*clean[found], s=34, marker="s", color=style.PREDICTION, label="the book it rounds to")
+    ax.scatter(
+        *clean[item], s=60, facecolors="none", edgecolors=style.TARGET, linewidths=1.4, label="where it came from"
+    )
+    ax.scatter(*xt[item], s=34, color=style.TARGET, edgecolors="white", linewidths=0.7, label="the noised book")
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="first axis", aspect="equal")
     ax.set_title(f"t = {t}, rank {chosen['rank'][t][book]}", fontsize=9)

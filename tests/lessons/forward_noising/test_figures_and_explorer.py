@@ -67,6 +67,15 @@ def test_the_explorer_shows_what_the_functions_say(setting):
     assert torch.allclose(clean.double(), vectors.double() @ lesson.explorer.plane(vectors), atol=6e-4)
 
 
+def test_the_genre_of_the_followed_book_stands_out(setting):
+    vectors, noise, diffusions = setting
+    genres = ["", *("Crime" if i % 3 else "Tales" for i in range(1, V))]
+    data = lesson.explorer.cloud(vectors, ["a"] * V, genres, noise, diffusions, [4])
+    fig = lesson.figures.dissolve(data, steps=(0, 2))
+    shown = {points.get_label(): len(points.get_offsets()) for points in fig.axes[0].collections}
+    assert (shown["noised, its genre"], shown["noised books"]) == (genres.count("Crime"), genres.count("Tales"))
+
+
 def test_every_figure_draws(setting):
     vectors, noise, diffusions = setting
     data = lesson.explorer.cloud(vectors, ["a"] * V, ["-"] * V, noise, diffusions, [4])
