@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -39,6 +40,12 @@ def folder(tmp_path_factory) -> Path:
     code, _, err = run("train", "diffurec", "--dataset", "bookshop", "--out", out, "--seed", 3, "--set", "T=4", *TINY)
     assert code == 0, err
     return out
+
+
+@pytest.fixture
+def copied(folder, tmp_path) -> Path:
+    """A copy of that run that may be spoiled."""
+    return Path(shutil.copytree(folder, tmp_path / "copy"))
 
 
 def test_train_leaves_the_model_the_curve_and_the_record(folder):
@@ -187,15 +194,21 @@ def test_bad_questions_to_a_good_model(folder, arguments, message):
     assert code == 2 and err.count("error: ") == 1 and message in err, err
 
 
-@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "items.csv", "run.json"])
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
 @pytest.mark.parametrize("content", [b"", b"\x80\x04\x95 a pickle", b"{}"])
-def test_damaged_model_folders_are_refused(folder, tmp_path, file, content):
-    for path in folder.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / file).write_bytes(content)
-    command = ["recommend", tmp_path, "--history", "1"] if file == "items.csv" else ["evaluate", tmp_path]
-    code, _, err = run(*command)
-    assert code == 2 and file in err and "Traceback" not in err, err
+def test_damaged_model_folders_are_refused(copied, file, content):
+    (copied / file).write_bytes(content)
+    for command in (["evaluate", copied], ["recommend", copied, "--history", "1"]):
+        code, _, err = run(*command)
+        assert code == 2 and file in err and "Traceback" not in err, err
+
+
+@pytest.mark.parametrize("file", ["items.csv", "run.json", "history.csv"])
+@pytest.mark.parametrize("content", [b"", b"{}", None])
+def test_what_is_written_for_people_can_be_lost(copied, file, content):
+    before = run("recommend", copied, "--history", "12", "--json")[1], run("evaluate", copied, "--json")[1]
+    (copied / file).unlink() if content is None else (copied / file).write_bytes(content)
+    assert before == (run("recommend", copied, "--history", "12", "--json")[1], run("evaluate", copied, "--json")[1])
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write everywhere")

@@ -17,10 +17,19 @@ data_app = typer.Typer(no_args_is_help=True, help="List and prepare data sets.")
 app.add_typer(data_app, name="data")
 
 KNOWN = "popularity, markov, gap, gru4rec, sasrec, diffurec, diffurecsys or dcrec."  # to list MODELS would load torch
-Folder = Annotated[Path, typer.Argument(help="A folder that `train` wrote.")]
+
+
+def _path(text: str) -> Path:
+    if not text.strip():  # as a path it would be the current folder
+        raise typer.BadParameter("it is empty; name a file or a folder")
+    return Path(text)
+
+
+Folder = Annotated[Path, typer.Argument(help="A folder that `train` wrote.", parser=_path, metavar="FOLDER")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON; what is not finite is null.")]
 Steps = Annotated[int | None, typer.Option(help="Denoising steps (default: the model's own).")]
+Columns = Annotated[str | None, typer.Option(help="The file's own names: user=userId,item=movieId,time=timestamp")]
 FilterSeen = Annotated[bool, typer.Option("--filter-seen", help="Leave out items of the history.")]
 
 
@@ -44,8 +53,8 @@ def list_data() -> None:
 @data_app.command("prepare")
 def prepare_data(
     name: Annotated[str, typer.Argument(help="A name from `data list`.")],
-    source: Annotated[Path | None, typer.Option("--from", help="A copy of the official archive.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write (default: the cache).")] = None,
+    source: Annotated[Path | None, typer.Option("--from", parser=_path, help="A copy of the official archive.")] = None,
+    out: Annotated[Path | None, typer.Option(parser=_path, help="Where to write (default: the cache).")] = None,
 ) -> None:
     """Turn an official archive into a data set that `train` reads."""
     from diffrec_lite.data import archives
@@ -59,13 +68,14 @@ def prepare_data(
 def train(
     model: Annotated[str, typer.Argument(help=KNOWN)],
     dataset: Annotated[str, typer.Option(help="A name from `data list`, or a path.")],
-    out: Annotated[Path, typer.Option(help="The folder of the run.")],
+    out: Annotated[Path, typer.Option(parser=_path, metavar="FOLDER", help="The folder of the run.")],
     preset: Annotated[str, typer.Option(help="quick, paper, or for dcrec repaired.")] = "quick",
     epochs: Annotated[int | None, typer.Option(help="At most so many epochs (default: the preset's).")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights, order, noise and dropout.")] = 0,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: the faster, as measured.")] = "auto",
     changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")] = None,
+    columns: Columns = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last whole epoch.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that OUT holds.")] = False,
 ) -> None:
@@ -83,20 +93,19 @@ def train(
     if "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ:
         message = "accelerate launch has started one process; on CPUs it needs --multi_gpu to start several"
         print(f"note: {message}", file=sys.stderr)
-    data = _load(dataset)
+    data, source, file = _load(dataset, columns)
     torch.manual_seed(seed)
     recommender = models.build(model, data.num_items, **of_model)
     _use_one_thread_if_small(recommender)
-    how = {"device": device, "precision": precision, "resume": resume, "overwrite": overwrite}
-    source = str(Path(dataset).resolve()) if Path(dataset).exists() else dataset
+    how = {"device": device, "precision": precision, "resume": resume, "overwrite": overwrite, **source}
     command = shlex.join(["diffrec-lite", *sys.argv[1:]])
     try:
-        done = run.train(recommender, data, out, seed=seed, source=source, command=command, **how, **of_training)
+        done = run.train(recommender, data, out, seed=seed, command=command, **how, **of_training)
     except KeyboardInterrupt:
         print(f"stopped; the same command with --resume goes on with {out}", file=sys.stderr)
         raise typer.Exit(130) from None
     if done.evaluations:
-        title = f"{model} on {data.name}, best of {len(done.history)} epochs: {done.best_epoch}"
+        title = f"{model} on {data.name} ({file}), best of {len(done.history)} epochs: {done.best_epoch}"
         print_evaluations(list(done.evaluations.values()), title)
 
 
@@ -108,6 +117,7 @@ def evaluate(
     filter_seen: FilterSeen = False,
     as_json: Json = False,
     dataset: Annotated[str | None, typer.Option(help="Default: the one it was trained on.")] = None,
+    columns: Columns = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the sampler's noise.")] = 0,
     batch_size: Annotated[int | None, typer.Option(help="Changes speed and memory, not the result.")] = None,
     device: Device = "auto",
@@ -115,12 +125,18 @@ def evaluate(
     """Rank the whole catalogue for every reader and print HR, NDCG and MRR with 95 % intervals."""
     from diffrec_lite import evaluation, models
     from diffrec_lite.training.device import choose_device
-    from diffrec_lite.training.record import RunError, fingerprint
+    from diffrec_lite.training.record import fingerprint
 
-    recommender = models.load(folder)
-    data = _load(dataset or _record(folder).dataset["source"])
-    if dataset is None and fingerprint(data) != _record(folder).dataset["fingerprint"]:
-        raise RunError(f"{data.name} is not what it was when {folder} was trained; name the data with --dataset")
+    recommender = _with_items(models.load(folder), folder)
+    known = recommender.trained_on
+    if dataset is None and "source" not in known:
+        raise ValueError(f"{folder} does not say what it was trained on; name the data with --dataset")
+    if dataset is None:
+        data, _, file = _load(known["source"], columns, known.get("columns"))
+        if fingerprint(data) != known["fingerprint"]:
+            raise ValueError(f"{data.name} is not what it was when {folder} was trained; name the data with --dataset")
+    else:
+        data, _, file = _load(dataset, columns)
     _check_positive(steps=steps, batch_size=batch_size)
     _use_one_thread_if_small(recommender)
     recommender.to(choose_device(device))
@@ -129,45 +145,66 @@ def evaluate(
     if as_json:
         print_json({"model": type(recommender).__name__.lower(), **found.flat()})
     else:
-        print_evaluations([found], f"{type(recommender).__name__} on {data.name}")
+        print_evaluations([found], f"{type(recommender).__name__} on {data.name} ({file})")
 
 
 @app.command()
 def recommend(
     folder: Folder,
-    history: Annotated[str, typer.Option(help="Items as the data file names them, oldest first: 12,5,33")],
+    history: Annotated[str | None, typer.Option(help="Items as the data name them, oldest first: 12,5,33")] = None,
+    history_file: Annotated[
+        Path | None,
+        typer.Option(parser=_path, metavar="FILE", help="Many readers: user_id, item_id and, if need be, timestamp."),
+    ] = None,
     k: Annotated[int, typer.Option(help="How many to recommend.")] = 5,
     as_json: Json = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(parser=_path, metavar="FILE", help="Where the table for many goes: .csv or .parquet."),
+    ] = None,
+    columns: Columns = None,
     steps: Steps = None,
     filter_seen: FilterSeen = False,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the sampler's noise.")] = 0,
+    device: Device = "auto",
 ) -> None:
-    """Recommend the next items for one history."""
+    """Recommend the next items for one history, or for each reader in a file."""
+    if (history is None) == (history_file is None):
+        raise ValueError("recommend needs either --history or --history-file")
+    if history_file is None and (out is not None or columns is not None):
+        raise ValueError("--out and --columns belong to --history-file")
     from diffrec_lite import models
-    from diffrec_lite.training.record import load_catalogue
+    from diffrec_lite.cli import histories
+    from diffrec_lite.data.files import parse_columns
+    from diffrec_lite.training.device import choose_device
 
-    recommender = models.load(folder)
-    ids, tokens, titles = load_catalogue(folder)
     _check_positive(steps=steps)
-    wanted = [token.strip() for token in history.split(",") if token.strip()]
-    for token in wanted:
-        if token not in ids:
-            message = (
-                f"item {token!r} is not in the catalogue of {folder}: {len(ids)} items, {tokens[1]} to {tokens[-1]}"
-            )
-            raise ValueError(message)
-    _use_one_thread_if_small(recommender)
-    histories = [[ids[token] for token in wanted]]
-    table = recommender.recommend(histories, k, titles=titles, filter_seen=filter_seen, steps=steps, seed=seed)
-    rows = [
-        {"rank": int(row.rank), "item": tokens[row.item_id], "title": row.title, "score": float(row.score)}
-        for row in table.itertuples()
-    ]
-    if as_json:
-        print_json(rows)
+    if out is not None:
+        histories.check_ending(out)
+    recommender = _with_items(models.load(folder), folder)
+    if history is not None:
+        readers, read = ["0"], [histories.parse(history, recommender.catalogue)]
     else:
+        mapping = None if columns is None else parse_columns(columns)
+        readers, read = histories.read(history_file, mapping, recommender.catalogue)
+    _use_one_thread_if_small(recommender)
+    recommender.to(choose_device(device))
+    table = histories.recommended(recommender, readers, read, k, filter_seen=filter_seen, steps=steps, seed=seed)
+    rows = table.to_dict("records")
+    if history is not None:
+        rows = [
+            {"rank": row["rank"], "item": row["item_id"], "title": row.get("title", ""), "score": row["score"]}
+            for row in rows
+        ]
+    if out is not None:
+        histories.write_table(table, out)
+    elif as_json:
+        print_json(rows)
+    elif history is not None:
         shown = ((row["rank"], row["item"], row["title"], f"{row['score']:.4f}") for row in rows)
         print_table(("rank", "item", "title", "score"), shown)
+    else:
+        sys.stdout.write(table.to_csv(index=False, lineterminator="\n"))
 
 
 @app.command()
@@ -186,7 +223,7 @@ def bench(
     from diffrec_lite.training.bench import bench, preset_for
     from diffrec_lite.training.recipe import Recipe, settings
 
-    data = _load(dataset)
+    data, *_ = _load(dataset)
     preset = preset or preset_for(model, data)
     of_model, of_training = settings(model, preset, changes)
     recommender = models.build(model, data.num_items, **of_model)
@@ -204,22 +241,31 @@ def bench(
 # ---------------------------------------------------------------- what the commands share
 
 
-def _load(name: str) -> Any:
+def _load(
+    name: str, columns: str | None = None, mapping: dict[str, str] | None = None
+) -> tuple[Any, dict[str, Any], Path]:
+    """A data set; how to read it again, its name or else the file, and its columns; and the file that was read."""
     import difflib
 
     from diffrec_lite.data import load
     from diffrec_lite.data.archives import CATALOGUE
+    from diffrec_lite.data.dataset import find
+    from diffrec_lite.data.files import parse_columns
 
-    near = difflib.get_close_matches(name, ["bookshop", *CATALOGUE], n=1, cutoff=0.7)
+    known = ["bookshop", *CATALOGUE]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     if near and near[0] != name and not Path(name).exists():
         raise ValueError(f"unknown data set {name!r}; did you mean {near[0]!r}?")
-    return load(name)
+    mapping = mapping if columns is None else parse_columns(columns)
+    path = find(name)[0]
+    source = name if name in known else str(path.resolve())
+    return load(name if name in known else path, columns=mapping), {"source": source, "columns": mapping}, path
 
 
-def _record(folder: Path) -> Any:
-    from diffrec_lite.training.record import Run
-
-    return Run.load(folder)
+def _with_items(model: Any, folder: Path) -> Any:
+    if model.catalogue is None:
+        raise ValueError(f"the model in {folder} does not know its items' names: it was saved untrained; train it")
+    return model
 
 
 def _check_positive(**values: int | None) -> None:

@@ -24,19 +24,19 @@ GZIP_MAGIC, ZIP_MAGIC, BYTE_ORDER_MARK = b"\x1f\x8b", b"PK\x03\x04", b"\xef\xbb\
 SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
 
 
-def read_log(path: str | Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
+def read_log(path: str | Path, columns: Mapping[str, str] | None = None, timed: bool = True) -> pd.DataFrame:
     """The log in a `.inter`, `.csv` (both also `.gz`) or `.parquet` file, in the form that `log.as_log` describes.
 
     `columns` maps "user", "item" and "timestamp" to the names in the file; by default user_id or user, item_id or
-    item, timestamp or time. Raises DataError.
+    item, timestamp or time. Unless it is `timed`, the file may lack the times. Raises DataError.
     """
     path = Path(path)
     with door(path):
         if path.name.endswith(".parquet"):
             # From memory: a path that is a folder would be read as one table in many files.
             table = pd.read_parquet(io.BytesIO(_bytes(path)), engine="pyarrow")
-            return as_log(table, path.name, columns)
-        return as_log(_read_text(path)[0], path.name, columns, at=":")
+            return as_log(table, path.name, columns, timed=timed)
+        return as_log(_read_text(path)[0], path.name, columns, at=":", timed=timed)
 
 
 def read_items(path: str | Path) -> pd.DataFrame:

@@ -27,10 +27,11 @@ FLOAT_TEXT = re.compile(r"-?(0|[1-9][0-9]*)\.0")
 
 
 def as_log(
-    table: pd.DataFrame, source: str, columns: Mapping[str, str] | None = None, at: str = ", row "
+    table: pd.DataFrame, source: str, columns: Mapping[str, str] | None = None, at: str = ", row ", timed: bool = True
 ) -> pd.DataFrame:
     """The log in a table, in the order of its rows.
 
+    Unless it is `timed`, a table may lack the times; the rows then stand in their order.
     `columns` maps "user", "item" and "timestamp" (or "time") to the table's own names; by default user_id or user,
     item_id or item, timestamp or time. A named level of the index counts as a column. In a message, `source`, `at` and
     the label of a row say where it is.
@@ -38,7 +39,10 @@ def as_log(
     columns = roles(columns or {})
     with door(source):
         table = _flat(table, source)
-        found = {role: _choose(table, source, role, columns) for role in COLUMNS}
+        wanted = set(COLUMNS)
+        if not timed and "timestamp" not in columns and not any(name in table for name in COLUMNS["timestamp"]):
+            wanted.remove("timestamp")
+        found = {role: _choose(table, source, role, columns) for role in COLUMNS if role in wanted}
         if len(set(found.values())) < len(found):
             raise DataError(f"{source}: user, item and time need a column each, got {', '.join(found.values())}")
         for name in found.values():
@@ -46,7 +50,8 @@ def as_log(
         if table.empty:
             raise DataError(f"{source}: no interactions in it; is it the right file?")
         log = {role: tokens(table[found[role]], source, at) for role in ("user", "item")}
-        return pd.DataFrame({**log, "timestamp": times(table[found["timestamp"]], source, at)}).reset_index(drop=True)
+        time = times(table[found["timestamp"]], source, at) if "timestamp" in found else range(len(table))
+        return pd.DataFrame({**log, "timestamp": time}).reset_index(drop=True)
 
 
 def as_catalogue(table: pd.DataFrame, source: str, at: str = ", row ") -> pd.DataFrame:

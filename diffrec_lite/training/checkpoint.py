@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from dataclasses import dataclass, field
+import secrets
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ import safetensors
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
+
+from diffrec_lite.models.base import ABOUT
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -26,22 +28,33 @@ class CheckpointError(ValueError):
 
 
 def write(path: str | Path, data: bytes | str) -> None:
-    """Replace a file in one step: whoever reads `path`, at any moment, finds the old content or the new one."""
+    """Replace a file in one step: whoever reads `path`, at any moment, finds the old content or the new one.
+
+    Several may write the same file at once; the last one wins. What is left over where the disk is full is removed.
+    """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.partial")
-    with open(temporary, "wb") as file:
-        file.write(data.encode() if isinstance(data, str) else data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    flush(path.parent)
 
 
-def write_model(model: nn.Module, folder: Path) -> None:
-    """`model.save_pretrained(folder)`, file by file in one step each."""
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".model-") as temporary:
-        model.save_pretrained(temporary)
-        for path in sorted(Path(temporary).iterdir()):
-            write(folder / path.name, path.read_bytes())
+def flush(folder: Path) -> None:
+    """Have the names in a folder on the disk too, not just the files behind them. Windows does so by itself."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @dataclass
@@ -49,8 +62,8 @@ class Progress:
     """All that training needs to go on: where it is, what it has seen, and every number it has learnt.
 
     `settings` is what must not change between the start and a resume; `history` has one row an epoch; `seconds` is
-    the time spent so far; `precision` was settled at the start. `weights` and `best` are state dicts on the CPU,
-    `optimizer` is the state of each parameter as "name/key" -> tensor.
+    the time spent so far; `precision` was settled at the start; `tokens` names the items.
+    `weights` and `best` are state dicts on the CPU, `optimizer` is the state of each parameter as "name/key" -> tensor.
     """
 
     settings: dict[str, Any]
@@ -61,18 +74,18 @@ class Progress:
     precision: str = "fp32"
     precision_reason: str = ""
     history: list[dict[str, float]] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
     weights: dict[str, Tensor] = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, Tensor] = field(default_factory=dict)
 
     GROUPS = ("weights", "best", "optimizer")
-    COUNTERS = ("settings", "epoch", "step", "best_epoch", "seconds", "precision", "precision_reason", "history")
 
     def save(self, path: Path) -> None:
         """Write the file in one step. Raises OSError when the disk is full or read-only; the old file then stays."""
         tensors = {f"{group}|{name}": x for group in self.GROUPS for name, x in getattr(self, group).items()}
-        counters = {name: getattr(self, name) for name in self.COUNTERS}
-        write(path, save(tensors, metadata={"diffrec_lite": json.dumps(counters, allow_nan=False)}))
+        counters = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in self.GROUPS}
+        write(path, save(tensors, metadata={ABOUT: json.dumps(counters, allow_nan=False)}))
 
     @classmethod
     def load(cls, path: Path) -> Progress:
@@ -80,7 +93,7 @@ class Progress:
         groups: dict[str, dict[str, Tensor]] = {group: {} for group in cls.GROUPS}
         try:
             with safetensors.safe_open(path, framework="pt") as file:
-                counters = json.loads((file.metadata() or {})["diffrec_lite"])
+                counters = json.loads((file.metadata() or {})[ABOUT])
                 for key in file.keys():  # noqa: SIM118 (a safetensors file is no mapping)
                     group, name = key.split("|", 1)
                     groups[group][name] = file.get_tensor(key)

@@ -18,13 +18,14 @@ import diffrec_lite
 from diffrec_lite.data import SequenceDataset
 from diffrec_lite.evaluation import Evaluation, evaluate_both
 from diffrec_lite.models.base import Recommender
+from diffrec_lite.models.catalogue import Catalogue
 from diffrec_lite.training.checkpoint import write
 
 RUN, CATALOGUE = "run.json", "items.csv"
 
 
 class RunError(ValueError):
-    """A run folder that lacks a file or holds a damaged one; the message names it."""
+    """A record that is missing or damaged; the message names the file."""
 
 
 @dataclass
@@ -58,7 +59,7 @@ class Run:
 
     def save(self, folder: Path) -> None:
         """Write `run.json`. Raises ValueError for a number that JSON does not have (NaN, infinity)."""
-        write(folder / RUN, json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        write(folder / RUN, json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
 
     @classmethod
     def load(cls, folder: str | Path) -> Run:
@@ -80,8 +81,11 @@ def evaluations(model: Recommender, dataset: SequenceDataset) -> dict[str, Evalu
     return found
 
 
-def describe(dataset: SequenceDataset, source: str) -> dict[str, Any]:
-    """A data set by its name, where it was read from, its size, and a fingerprint of its content."""
+def describe(dataset: SequenceDataset, source: str, columns: dict[str, str] | None = None) -> dict[str, Any]:
+    """A data set by its name, where it was read from, its size, and a fingerprint of its content.
+
+    `columns` are recorded where they had to be named to read it.
+    """
     return {
         "name": dataset.name,
         "source": source,
@@ -89,6 +93,7 @@ def describe(dataset: SequenceDataset, source: str) -> dict[str, Any]:
         "items": dataset.num_items,
         "interactions": dataset.num_interactions,
         "fingerprint": fingerprint(dataset),
+        **({"columns": columns} if columns else {}),
     }
 
 
@@ -101,27 +106,11 @@ def fingerprint(dataset: SequenceDataset) -> str:
     return digest.hexdigest()[:16]
 
 
-def save_catalogue(dataset: SequenceDataset, folder: Path) -> None:
-    """`items.csv` with item,token,title: with it a model folder can name its items without the data set."""
-    ids = range(1, dataset.num_items + 1)
-    titles = dataset.titles or [""] * (dataset.num_items + 1)
-    table = {"item": ids, "token": [dataset.item_tokens[i] for i in ids], "title": [titles[i] for i in ids]}
+def save_catalogue(catalogue: Catalogue, folder: Path) -> None:
+    """`items.csv` with item,token,title, for people: the model itself carries its catalogue with its weights."""
+    ids = range(1, len(catalogue.tokens))
+    table = {"item": ids, "token": catalogue.tokens[1:], "title": [catalogue.title(i) for i in ids]}
     write(folder / CATALOGUE, pd.DataFrame(table).to_csv(index=False, lineterminator="\n"))
-
-
-def load_catalogue(folder: str | Path) -> tuple[dict[str, int], list[str], list[str]]:
-    """The ids of all tokens, the tokens by id, the titles by id. Raises RunError when the file is unusable."""
-    path = Path(folder) / CATALOGUE
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        tokens, titles = ["[PAD]", *table["token"]], ["", *table["title"]]
-        if table["item"].tolist() != [str(i) for i in range(1, len(tokens))]:
-            raise ValueError("the ids do not count from 1")
-    except FileNotFoundError:
-        raise RunError(f"{path}: no such file; a model folder is what `diffrec-lite train` leaves in --out") from None
-    except (KeyError, ValueError) as problem:
-        raise RunError(f"{path}: not a table of items ({problem})") from None
-    return {token: i for i, token in enumerate(tokens) if i}, tokens, titles
 
 
 def device_name(device: torch.device) -> str:

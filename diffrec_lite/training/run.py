@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import copy
 import sys
 import time
 from dataclasses import dataclass
@@ -15,8 +15,10 @@ from accelerate import Accelerator
 from tqdm.auto import tqdm
 
 from diffrec_lite.data import Batch, SequenceDataset, Split
-from diffrec_lite.evaluation import Evaluation
+from diffrec_lite.evaluation import Evaluation, evaluate
 from diffrec_lite.models.base import Recommender
+from diffrec_lite.models.catalogue import Catalogue
+from diffrec_lite.noise import Noise
 from diffrec_lite.training.checkpoint import (
     CHECKPOINT,
     CheckpointError,
@@ -24,25 +26,13 @@ from diffrec_lite.training.checkpoint import (
     on_cpu,
     optimizer_tensors,
     restore_optimizer,
-    write,
-    write_model,
 )
 from diffrec_lite.training.device import choose_device, choose_precision, device_of, make_accelerator
+from diffrec_lite.training.folder import claimed, mend, save
 from diffrec_lite.training.loop import examples, fit
 from diffrec_lite.training.recipe import Recipe
-from diffrec_lite.training.record import (
-    CATALOGUE,
-    RUN,
-    Run,
-    describe,
-    device_name,
-    evaluations,
-    fingerprint,
-    save_catalogue,
-)
+from diffrec_lite.training.record import Run, describe, device_name, evaluations, fingerprint
 
-HISTORY = "history.csv"
-FILES = (CHECKPOINT, "model.safetensors", "config.json", "README.md", CATALOGUE, HISTORY, RUN)
 GOAL = "val NDCG@10"  # what the best epoch is best in
 
 
@@ -75,62 +65,102 @@ def train(
     overwrite: bool = False,
     progress: bool = True,
     source: str | None = None,
+    columns: dict[str, str] | None = None,
     command: str = "train()",
     **recipe: Any,
 ) -> Outcome:
     """Train `model` in place; it ends with the weights of its best epoch, in evaluation mode. `recipe`: see `Recipe`.
 
     With a folder `out`, every epoch leaves there the best model so far, `items.csv`, `history.csv` and a checkpoint,
-    and the end leaves `run.json`, a record that names the data by `source` and the caller by `command`. `resume` goes
-    on from the checkpoint. A folder that holds a run is left alone unless `resume` or `overwrite`.
+    and the end leaves `run.json`, a record that names the data by `source` (and `columns`) and the caller by `command`.
+    `resume` goes on from the checkpoint. A folder that holds a run is left alone unless `resume` or `overwrite`, and an
+    old run is there until the first epoch of the new one is over.
     `device` is auto, cpu, cuda or mps. `precision` is fp32, bf16 or auto, which times both and says which it took.
     Raises NonFiniteLoss, CheckpointError, OSError for a folder that cannot be written, and ValueError.
     """
     recipe, accelerator = Recipe.of("training", **recipe), make_accelerator(device)
-    main = accelerator.is_main_process
-    out = prepare_folder(out, resume, overwrite, accelerator)
-    state = Progress(run_settings(model, dataset, recipe, seed))
-    if resume and out is not None and (out / CHECKPOINT).exists():
-        saved = Progress.load(out / CHECKPOINT)
-        saved.belongs_to(state.settings, out / CHECKPOINT)
-        state = saved
-    model.to(accelerator.device if accelerator.num_processes > 1 else choose_device(device))
-    settle_precision(state, precision, model, dataset, recipe, accelerator)
-    optimizer = None if model.learns_from == "counts" else recipe.make_optimizer(model)
-    if state.epoch:
-        model.load_state_dict(state.weights)
-    if state.optimizer:
-        restore_optimizer(model, optimizer, state.optimizer)
+    with claimed(out, resume, overwrite, accelerator) as folder:
+        state, dataset = begin(model, dataset, recipe, seed, folder if resume else None)
+        about = describe(dataset, source or dataset.name, columns)
+        model.to(accelerator.device if accelerator.num_processes > 1 else choose_device(device))
+        settle_precision(state, precision, model, dataset, recipe, accelerator)
+        optimizer = None if model.learns_from == "counts" else recipe.make_optimizer(model)
+        writes = accelerator.is_main_process and folder is not None
+        if state.epoch:
+            model.load_state_dict(state.weights)
+            if state.optimizer:
+                restore_optimizer(model, optimizer, state.optimizer)
+            if writes:
+                model.trained_on = about
+                mend(state, model, folder)
+        else:
+            rehearse(model, dataset, recipe, state.precision)
+        total = recipe.epochs * recipe.steps(len(examples(model, dataset))) if optimizer else 1
+        show = progress and accelerator.is_main_process
+        bar = tqdm(total=total, initial=state.step, unit="step", mininterval=1, disable=not show)
+        how = {"seed": seed, "precision": state.precision, "accelerator": accelerator, "optimizer": optimizer}
+        rows = fit(model, dataset, recipe, **how, done=state.epoch, on_step=lambda step: bar.update())
+        try:
+            while state.epoch - state.best_epoch < recipe.patience:
+                bar.set_description(f"epoch {min(state.epoch + 1, recipe.epochs)}/{recipe.epochs}", refresh=False)
+                begun = time.perf_counter()
+                row = next(rows, None)
+                if row is None:
+                    break
+                take(state, row, model, optimizer)
+                state.seconds += time.perf_counter() - begun
+                bar.set_postfix({name: f"{row[name]:.4f}" for name in ("loss", GOAL) if name in row})
+                model.trained_on = about
+                if writes:
+                    save(state, model, folder)
+        finally:
+            bar.close()
+            if state.best:
+                model.load_state_dict(state.best)
+            model.eval()
+        where = {"device": device_name(device_of(model)), "precision": state.precision}
+        where["processes"] = accelerator.num_processes
+        run = {"seed": seed, "command": command, "dataset": about, **where}
+        found = record(state, model, dataset, recipe, folder, run) if writes else {}
+        return Outcome(pd.DataFrame(state.history), state.best_epoch, state.seconds, **where, evaluations=found)
 
-    total = recipe.epochs * recipe.steps(len(examples(model, dataset))) if optimizer else 1
-    bar = tqdm(total=total, initial=state.step, unit="step", mininterval=1, disable=not (progress and main))
-    how = {"seed": seed, "precision": state.precision, "accelerator": accelerator, "optimizer": optimizer}
-    rows = fit(model, dataset, recipe, **how, done=state.epoch, on_step=lambda step: bar.update())
+
+def begin(
+    model: Recommender, dataset: SequenceDataset, recipe: Recipe, seed: int, folder: Path | None
+) -> tuple[Progress, SequenceDataset]:
+    """The state of a new run, or that of the checkpoint in `folder`; and the data in the model's numbers.
+
+    Raises CheckpointError, naming what differs, for a checkpoint of another model, of other settings or other data.
+    """
+    path = None if folder is None else folder / CHECKPOINT
+    if path is None or not path.exists():
+        dataset = model.learning_from(dataset)
+        return Progress(run_settings(model, dataset, recipe, seed), tokens=model.catalogue.tokens), dataset
+    state = Progress.load(path)
     try:
-        while state.epoch - state.best_epoch < recipe.patience:
-            bar.set_description(f"epoch {min(state.epoch + 1, recipe.epochs)}/{recipe.epochs}", refresh=False)
-            begun = time.perf_counter()
-            row = next(rows, None)
-            if row is None:
-                break
-            take(state, row, model, optimizer)
-            state.seconds += time.perf_counter() - begun
-            bar.set_postfix({name: f"{row[name]:.4f}" for name in ("loss", GOAL) if name in row})
-            if main and out is not None:
-                save(state, model, dataset, out)
-    finally:
-        bar.close()
-        if state.best:
-            model.load_state_dict(state.best)
-        model.eval()
-    where = {"device": device_name(device_of(model)), "precision": state.precision}
-    where["processes"] = accelerator.num_processes
-    found = {}
-    if main and out is not None:
-        save(state, model, dataset, out, finished=True)
-        about = {"seed": seed, "command": command, "dataset": describe(dataset, source or dataset.name), **where}
-        found = record(state, model, dataset, recipe, out, about)
-    return Outcome(pd.DataFrame(state.history), state.best_epoch, state.seconds, **where, evaluations=found)
+        dataset = Catalogue(state.tokens).numbered(dataset)
+    except ValueError as problem:
+        raise CheckpointError(f"{path} is of another run: {problem}") from None
+    state.belongs_to(run_settings(model, dataset, recipe, seed), path)
+    model.catalogue = Catalogue.of(dataset)
+    return state, dataset
+
+
+def rehearse(model: Recommender, dataset: SequenceDataset, recipe: Recipe, precision: str) -> None:
+    """Validate on a few readers and take one step with a copy of the model, so that what cannot work fails at once."""
+    if model.learns_from == "counts":  # it counts and is validated before anything is written
+        return
+    device = device_of(model)
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        evaluate(model, dataset, "val", steps=recipe.val_steps, users=8)
+        twin = copy.deepcopy(model).train()
+        optimizer = recipe.make_optimizer(twin)
+        batch = typical(examples(model, dataset), recipe.batch_size, model.max_len)
+        batch = Batch(*(column.to(device) for column in batch))
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            loss = twin(batch, Noise(0, batch.users, batch.positions), 0.0)["loss"]
+        loss.backward()
+        optimizer.step()
 
 
 def settle_precision(
@@ -175,42 +205,6 @@ def run_settings(model: Recommender, dataset: SequenceDataset, recipe: Recipe, s
     """What a resumed run must have in common with its beginning; the number of epochs and the patience may grow."""
     training = {name: value for name, value in recipe.as_dict().items() if name not in ("epochs", "patience")}
     return {**model.config, **training, "seed": seed, "dataset": dataset.name, "data": fingerprint(dataset)}
-
-
-# ---------------------------------------------------------------- the folder
-
-
-def prepare_folder(out: str | Path | None, resume: bool, overwrite: bool, accelerator: Accelerator) -> Path | None:
-    """Make the folder of a run and see that it can be written. Raises CheckpointError if it holds another run."""
-    if out is None:
-        return None
-    out = Path(out)
-    if accelerator.is_main_process:
-        held = [name for name in FILES if (out / name).exists()]
-        if held and overwrite and not resume:
-            for name in held:
-                (out / name).unlink()
-        elif held and not resume:
-            raise CheckpointError(
-                f"{out} already holds a run; add --resume to go on with it, or --overwrite to lose it"
-            )
-        out.mkdir(parents=True, exist_ok=True)
-        for left in out.glob(".model-*"):  # of a run that was killed while it wrote
-            shutil.rmtree(left, ignore_errors=True)
-        write(out / ".probe", b"")
-        (out / ".probe").unlink()
-    accelerator.wait_for_everyone()
-    return out
-
-
-def save(state: Progress, model: Recommender, dataset: SequenceDataset, out: Path, finished: bool = False) -> None:
-    """Write the checkpoint first, since the other files can be made from it, then what a reader of the folder wants."""
-    state.save(out / CHECKPOINT)
-    if not (out / CATALOGUE).exists():
-        save_catalogue(dataset, out)
-    write(out / HISTORY, pd.DataFrame(state.history).to_csv(index=False, lineterminator="\n"))
-    if finished or state.best_epoch == state.epoch:  # the model then has the weights of the best epoch
-        write_model(model, out)
 
 
 def record(

@@ -5,9 +5,8 @@ import sys
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
-from diffrec_lite import cli
+from diffrec_lite import cli, models
 
 LOG = "user_id:token\titem_id:token\ttimestamp:float\n" + "".join(
     f"{user}\t{(user * 3 + j) % 9 + 1}\t{j}\n" for user in range(1, 8) for j in range(5)
@@ -52,8 +51,9 @@ def test_an_impossible_setting_is_refused_before_training(log, tmp_path, monkeyp
 def test_broken_weights_recommend_nothing(log, tmp_path, monkeypatch, capsys):
     run = tmp_path / "run"
     assert call(monkeypatch, capsys, "train", "popularity", "--dataset", log, "--out", run)[0] == 0
-    weights = load_file(run / "model.safetensors")
-    save_file({name: torch.full_like(w, torch.nan) for name, w in weights.items()}, run / "model.safetensors")
+    model = models.load(run)
+    model.load_state_dict({name: torch.full_like(w, torch.nan) for name, w in model.state_dict().items()})
+    model.save_pretrained(run)
     code, out, err = call(monkeypatch, capsys, "recommend", run, "--history", "1,2", "--json")
     assert (code, out) == (2, "") and "NaN" in err
 

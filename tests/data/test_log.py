@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from diffrec_lite.data import DataError, SequenceDataset, load
 from diffrec_lite.data.archives import prepare
 from diffrec_lite.data.log import as_catalogue, as_log, one_line, times, tokens
-from diffrec_lite.training.record import load_catalogue, save_catalogue
+from diffrec_lite.models import load as load_model
+from diffrec_lite.models.baselines import Popularity
+from diffrec_lite.training.record import save_catalogue
 
 
 def log_of(items, time=None, user="u"):
@@ -47,9 +49,14 @@ def test_what_is_a_token_survives_every_file_that_we_write(tmp_path_factory, tex
         assert any(repr(text) in str(problem) for text in texts)
         return
     folder = tmp_path_factory.mktemp("run")
-    save_catalogue(data, folder)
-    ids, found, _ = load_catalogue(folder)
-    assert found == data.item_tokens and [ids[text] for text in found[1:]] == list(range(1, len(found)))
+    model = Popularity(data.num_items)
+    model.fit_counts(data)
+    model.save_pretrained(folder)
+    known = load_model(folder).catalogue
+    assert known.tokens == data.item_tokens and [known.ids[text] for text in known.tokens[1:]] == [*known.ids.values()]
+    save_catalogue(known, folder)
+    listed = pd.read_csv(folder / "items.csv", dtype=str, keep_default_na=False)
+    assert listed["token"].tolist() == known.tokens[1:]
     log.to_parquet(folder / "log.parquet")
     again = load(prepare("toys", folder / "log.parquet", folder))
     assert again.item_tokens == data.item_tokens and again.items.tolist() == data.items.tolist()

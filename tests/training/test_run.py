@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from diffrec_lite import models
 from diffrec_lite.data import SequenceDataset
 from diffrec_lite.evaluation import evaluate
-from diffrec_lite.training.checkpoint import CHECKPOINT, CheckpointError, Progress, write
+from diffrec_lite.training.checkpoint import CHECKPOINT, CheckpointError, Progress
 from diffrec_lite.training.loop import NonFiniteLoss
-from diffrec_lite.training.record import Run, RunError, fingerprint, load_catalogue
+from diffrec_lite.training.record import Run, RunError, fingerprint
 from diffrec_lite.training.run import train as train_run
 
 
@@ -71,12 +71,14 @@ def test_resume_repairs_files_that_a_kill_left_behind(data, build, tmp_path):
     whole = (tmp_path / "history.csv").read_bytes()
     (tmp_path / "history.csv").write_text("epoch,st")
     (tmp_path / "model.safetensors").unlink()
-    (tmp_path / ".checkpoint.safetensors.partial").write_bytes(b"half a file")
-    (tmp_path / ".model-x").mkdir()
+    (tmp_path / "items.csv").write_text("item,tok")
+    left = tmp_path / ".checkpoint.safetensors.123-abcd.partial"
+    left.write_bytes(b"half a file")
     train(build(), data, tmp_path, epochs=2, lr=1e-12, resume=True)
     assert (tmp_path / "history.csv").read_bytes() == whole
     assert models.load(tmp_path).num_items == 12
-    assert not (tmp_path / ".model-x").exists()
+    assert pd.read_csv(tmp_path / "items.csv").token.tolist() == data.item_tokens[1:]
+    assert not left.exists()
 
 
 def test_a_run_is_never_overwritten_by_accident(data, build, tmp_path):
@@ -98,18 +100,6 @@ def test_a_damaged_checkpoint_is_refused(data, build, tmp_path, content):
     (tmp_path / CHECKPOINT).write_bytes(content)
     with pytest.raises(CheckpointError, match="not a checkpoint"):
         train(build(), data, tmp_path, resume=True)
-
-
-def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
-    write(tmp_path / "file", "old")
-
-    def full(_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="space"):
-        write(tmp_path / "file", "new and longer")
-    assert (tmp_path / "file").read_text() == "old"
 
 
 def test_nan_keeps_what_was_saved_and_gives_back_the_best_weights(data, build, weights, tmp_path):
@@ -189,8 +179,10 @@ def test_a_record_holds_only_numbers_that_json_has(data, build, tmp_path):
 
 def test_items_are_named_without_the_data_set(data, build, tmp_path):
     train(build(), data, tmp_path, epochs=1)
-    ids, tokens, _ = load_catalogue(tmp_path)
-    assert ids["book 3"] == 3 and tokens[3] == "book 3" and len(ids) == 12
+    model = models.load(tmp_path)
+    assert model.catalogue.ids["book 3"] == 3 and model.catalogue.tokens == data.item_tokens
+    assert pd.read_csv(tmp_path / "items.csv").token.tolist() == data.item_tokens[1:]
+    assert model.trained_on == Run.load(tmp_path).dataset
 
 
 def test_the_fingerprint_changes_with_the_data(data):
