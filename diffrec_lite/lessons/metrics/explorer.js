@@ -5,12 +5,13 @@ const STYLE = `
 .rl { font: 13px/1.35 system-ui, sans-serif; color: #222; background: #fff; padding: 8px; max-width: 760px; }
 .rl-bar { display: flex; flex-wrap: wrap; gap: 6px 16px; align-items: center; margin-bottom: 6px; }
 .rl-bar input[type=range] { width: 240px; accent-color: #D55E00; }
-.rl-cols { display: grid; grid-template-columns: minmax(260px, 1fr) minmax(220px, 300px); gap: 18px; }
-.rl ol { list-style: none; margin: 0; padding: 0; touch-action: none; }
+.rl-cols { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(240px, 100%), 1fr)); gap: 18px; }
+.rl-title { font-weight: 600; margin-bottom: 6px; }
+.rl ol { list-style: none; margin: 0; padding: 0; } .rl li.target { touch-action: none; }
 .rl li { height: 19px; padding: 0 6px; overflow: hidden; white-space: nowrap; text-overflow: ellipsis; color: #777; }
 .rl li.in { background: #EAF3F9; color: #222; }
 .rl li.last { border-bottom: 2px solid #0072B2; }
-.rl li.target { background: #D55E00; color: #fff; font-weight: 600; cursor: grab; }
+.rl li.target { background: #B34E00; color: #fff; font-weight: 600; cursor: grab; }
 .rl li span { display: inline-block; width: 2em; text-align: right; margin-right: .7em; }
 .rl-gain { margin: 0 0 12px; } .rl-gain b { float: right; font-variant-numeric: tabular-nums; }
 .rl-track { height: 12px; background: #E6E6E6; margin-top: 2px; } .rl-track div { height: 12px; background: #009E73; }
@@ -31,17 +32,19 @@ function render({ model, el }) {
   const pickK = element("select", { ariaLabel: "k, the length of the list" },
     ...data.ks.map((k) => element("option", { value: k, textContent: k })));
   const slider = element("input", { type: "range", min: 1, max: FAR, step: 1, ariaLabel: "rank of the true book" });
+  const shown = element("output"), title = "Move the true next book through the ranking";
   const past = element("p", { className: "rl-past" });
   const list = element("ol", { ariaLabel: "the ranking" });
   const bars = element("div");
   const told = element("p", { className: "rl-told" });
   told.setAttribute("aria-live", "polite");
   const root = element("div", { className: "rl" }, element("style", { textContent: STYLE }),
+    element("div", { className: "rl-title", textContent: title }),
     element("div", { className: "rl-bar" }, element("label", {}, "Reader ", pickReader), element("label", {}, "k ", pickK),
-      element("label", {}, "Rank ", slider)),
+      element("label", {}, "Rank ", slider, " ", shown)),
     past, element("div", { className: "rl-cols" }, list, element("div", {}, bars, told)));
   root.setAttribute("role", "group");
-  root.setAttribute("aria-label", "Move the true next book through the ranking");
+  root.setAttribute("aria-label", title);
   el.append(root);
 
   const clamp = (rank) => Math.min(Math.max(rank, 1), data.books);
@@ -50,6 +53,7 @@ function render({ model, el }) {
   function draw() {
     const rank = clamp(model.get("rank")), k = model.get("k"), reader = data.readers[model.get("reader")];
     pickReader.value = model.get("reader"); pickK.value = k; slider.value = rank;
+    shown.textContent = rank;
     slider.setAttribute("aria-valuetext", `rank ${rank} of ${data.books}`);
     past.textContent = `Has read, latest last: ${reader.history.join(" · ")}`;
     const titles = [...reader.others];

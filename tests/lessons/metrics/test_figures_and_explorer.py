@@ -65,8 +65,17 @@ def test_the_explorer_has_a_picture_and_a_stable_text(reader):
 
 
 def test_the_readers_needed_grow_with_the_square():
-    table = lesson.figures.readers_needed([0.02, 0.01], {"alone": 0.5})
-    assert table["alone"].tolist() == [math.ceil((1.96 * 0.5 / 0.02) ** 2), math.ceil((1.96 * 0.5 / 0.01) ** 2)]
+    one, half = lesson.figures.readers_needed([0.02, 0.01], {"alone": 0.5}, power=0.5)["alone"]
+    assert one == math.ceil((1.96 * 0.5 / 0.02) ** 2) and abs(half - 4 * one) <= 4
+
+
+@pytest.mark.parametrize("power", [0.5, 0.8])
+def test_so_many_readers_have_the_power_that_was_asked_for(power):
+    difference, spread, trials = 0.1, 0.7, 4000
+    n = int(lesson.figures.readers_needed([difference], {"alone": spread}, power)["alone"].item())
+    means = np.random.default_rng(0).normal(difference, spread / math.sqrt(n), size=trials)
+    found = (means > 1.96 * spread / math.sqrt(n)).mean()
+    assert abs(found - power) < 4 * math.sqrt(power * (1 - power) / trials)
 
 
 def test_hit_curves_draw_the_hit_rate_at_each_k():
