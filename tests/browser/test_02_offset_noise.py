@@ -20,3 +20,6 @@ def test_strength_and_form_move_the_noise(lab, page):
     assert picture.get_attribute("src") != first
     assert "per sample, strength 5" in picture.get_attribute("alt")
     look(page, "02_offset_noise_after")
+    page.set_viewport_size({"width": 1100, "height": 1000})
+    root.scroll_into_view_if_needed()
+    look(page, "02_offset_noise_1100")

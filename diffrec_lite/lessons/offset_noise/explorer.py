@@ -13,7 +13,7 @@ from diffrec_lite.data import SequenceDataset
 from diffrec_lite.diffusion import offset_noise
 from diffrec_lite.lessons.offset_noise import figures
 from diffrec_lite.models import DiffuRec
-from diffrec_lite.noise import BatchNoise, UserNoise
+from diffrec_lite.noise import Noise
 from diffrec_lite.widgets.explorer import Explorer, choice, explorer, slider
 
 STRENGTHS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -29,10 +29,15 @@ def shifted(noise: Tensor, draw: Tensor, strength: float, form: str) -> Tensor:
 
 def clouds(strength: float, form: str, samples: int = 600, d: int = 64) -> dict[str, Tensor]:
     """Noise of `samples` vectors, the same numbers each time: "noise" `(B, d)` and "means" `(B,)`, one a vector."""
-    source = BatchNoise(2)
-    noise = source(torch.empty(samples, d))
-    found = shifted(noise, source(torch.empty(samples)), strength, form)
+    noise, draw = drawn(2, torch.empty(samples, d))
+    found = shifted(noise, draw, strength, form)
     return {"noise": found, "means": found.mean(1)}
+
+
+def drawn(seed: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Standard normal numbers `(B, d)`, shaped like `like`, and one more for each vector, `(B,)`."""
+    source = Noise(seed, range(len(like)))
+    return source(like), source(like[:, :1], stream=1)[:, 0]
 
 
 @torch.inference_mode()
@@ -41,18 +46,17 @@ def ranks(
 ) -> dict[str, Tensor]:
     """Ranks `(B,)` of the true next books after noising them to step `t`.
 
-    - "rounding": x_t itself is rounded: its inner product with every item vector.
+    - "rounding": x_t itself is rounded: its inner product with every item vector, and nothing of the history.
     - "model": the network reads x_t and the history and predicts x_0, which is rounded.
     """
-    source, valid = BatchNoise(3), history != 0
-    x0, e = model.item_vectors()[target], model.embed(history)
-    eps = shifted(source(x0), source(x0[:, 0]), strength, form)
+    valid, items = history != 0, model.item_vectors()
+    x0, e = items[target], model.embed(history)
+    eps = shifted(*drawn(3, x0), strength, form)
     xt = model.diffusion.q_sample(x0, t, eps)
-    steps = torch.full((len(xt),), t)
-    z = model.fuse(e, xt, steps, valid, UserNoise(0, range(len(xt)), valid.sum(1)), t)
+    z = model.fuse(e, xt, torch.full((len(xt),), t), valid, Noise(0, range(len(xt))), t)
     return {
-        "rounding": metrics.ranks(model.rounding(xt), target),
-        "model": metrics.ranks(model.rounding(model.approximate(z, valid)), target),
+        "rounding": metrics.ranks(xt @ items.T, target),
+        "model": metrics.ranks(model.rounding(model.approximate(z, valid), history), target),
     }
 
 
@@ -64,16 +68,17 @@ def state(model: DiffuRec, history: Tensor, target: Tensor, strength: float, for
 def readout(data: dict[str, Any], strength: float, form: str) -> str:
     """The state in words."""
     means = data["means"]
+    first = {who: int((data[who] == 1).sum()) for who in ("model", "rounding")}
     return (
         f"{form}, strength {strength:g}: the means of the vectors have centre {float(means.mean()):+.2f} and spread "
-        f"{float(means.std()):.2f}.\nMedian rank of the true book: {int(data['model'].median())} by the model, "
-        f"{int(data['rounding'].median())} by rounding x_t alone."
+        f"{float(means.std()):.2f}.\nThe true book is on rank 1 for {first['rounding']} of {len(data['model'])} "
+        f"readers by rounding x_t alone, for {first['model']} by the model."
     )
 
 
 def noise_explorer(model: DiffuRec, dataset: SequenceDataset, rows: Sequence[int]) -> Explorer:
-    """Choose a form and a strength; the ranks are those of `rows` of the test split."""
-    batch = dataset.test.batch(torch.as_tensor(rows), model.max_len)
+    """Choose a form and a strength; the ranks are those of `rows` of the validation split."""
+    batch = dataset.val.batch(torch.as_tensor(rows), model.max_len)
     found = {
         (strength, form): state(model, batch.history, batch.target, strength, form)
         for strength in STRENGTHS

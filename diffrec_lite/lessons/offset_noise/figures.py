@@ -46,35 +46,62 @@ def published(difference: pd.DataFrame, spread: tuple[float, float]) -> Figure:
     for i, name in enumerate(difference):
         ax.plot(places + 0.15 * (i - 1), difference[name], style.MARKERS[i], color=style.CYCLE[i], label=name)
     for size, shade in zip(spread, (0.35, 0.15), strict=True):
-        ax.axhspan(-size, size, color=style.NEUTRAL, alpha=shade, linewidth=0)
+        label = f"within {size:g}"
+        ax.axhspan(-size, size, color=style.NEUTRAL, alpha=shade, linewidth=0, label=label)
     ax.axhline(0, color=style.INK, linewidth=0.8)
     ax.set_xticks(places, difference.index)
-    ax.set(ylabel="V2 - V1", ylim=(-0.006, 0.006))
-    ax.legend(fontsize=8, ncols=3, loc="upper right")
+    ax.set(ylabel="V2 - V1", ylim=(-0.0045, 0.0065))
+    ax.legend(fontsize=8, ncols=5, loc="upper center")
     return fig
 
 
-def recorded(runs: pd.DataFrame, metric: str) -> Figure:
-    """What each arm reached: a marker a seed, and a line through the runs that share a seed."""
-    table = runs.pivot(index="arm", columns="seed", values=metric).loc[list(dict.fromkeys(runs.arm))]
+def recorded(change: pd.DataFrame, summary: pd.DataFrame, metric: str) -> Figure:
+    """How far each arm (columns) moved a metric from "no offset": a marker a seed, and the mean with its interval.
+
+    `change` holds one row a seed; `summary` has a row for each arm, with the columns "mean", "low" and "high".
+    """
     fig, ax = style.axes(size="wide")
-    for i, seed in enumerate(table):
-        ax.plot(table.index, table[seed], color=style.CYCLE[i], marker=style.MARKERS[i], label=f"seed {seed}")
-    ax.set(ylabel=metric, ylim=(0, 1.25 * float(table.max().max())))
-    ax.legend(fontsize=8, ncols=3, loc="lower right")
+    for i, (seed, row) in enumerate(change.iterrows()):
+        places = np.arange(len(row)) - 0.3 + 0.08 * i
+        ax.plot(places, row, style.MARKERS[i], color=style.NEUTRAL, markersize=4.5, label=f"seed {seed}")
+    places = np.arange(len(summary)) + 0.25
+    reach = [summary["mean"] - summary["low"], summary["high"] - summary["mean"]]
+    ax.errorbar(
+        places, summary["mean"], yerr=reach, fmt="D", color=style.PREDICTION, capsize=4, label="mean, 95 % interval"
+    )
+    ax.axhline(0, color=style.INK, linewidth=0.8)
+    ax.set_xticks(range(len(summary)), summary.index)
+    ax.set(ylabel=f"change of {metric}")
+    ax.legend(fontsize=8, ncols=3, loc="best")
     return fig
+
+
+RANK_EDGES = (1, 2, 3, 5, 9, 17, 33, 65, 129)  # the first rank of each group of the explorer's right panel
 
 
 def state(data: Mapping[str, Any]) -> Figure:
-    """One state of the explorer: the numbers of the noise, the means of its vectors, the ranks of the true books."""
-    fig, (left, middle, right) = style.axes(1, 3, size=(7.6, 2.7))
+    """One state of the explorer: the numbers of the noise, the means of its vectors, the ranks of the true books.
+
+    Every axis is the same in all states, so that what looks taller is more.
+    """
+    fig, (left, middle, right) = style.axes(1, 3, size=(8.6, 2.9), width_ratios=(1, 1, 1.5))
     left.hist(data["noise"].flatten().numpy(), bins=np.linspace(-9, 9, 61), color=style.NOISE, density=True)
     middle.hist(data["means"].numpy(), bins=np.linspace(-9, 9, 91), color=style.NOISE, density=True)
-    bins = np.geomspace(1, max(int(data["rounding"].max()), int(data["model"].max())) + 1, 16)
-    right.hist(data["rounding"].numpy(), bins=bins, color=style.NEUTRAL, histtype="step", linestyle="--", linewidth=1.8)
-    right.hist(data["model"].numpy(), bins=bins, color=style.PREDICTION, alpha=0.6)
     left.set(xlabel="one number of the noise", ylabel="density", ylim=(0, 0.45))
-    middle.set(xlabel="mean of one vector", ylabel="density")
-    right.set(xlabel="rank of the true book", ylabel="readers", xscale="log")
-    right.set_title("filled: model, dashed: x_t alone", fontsize=8.5)
+    middle.set(xlabel="mean of one vector", ylabel="density", ylim=(0, 3.5))
+    places = np.arange(len(RANK_EDGES))
+    rounding, model = (rank_counts(data[who]) for who in ("rounding", "model"))
+    right.bar(places - 0.2, rounding, 0.38, facecolor="white", edgecolor=style.INK, hatch="///", label="x_t alone")
+    right.bar(places + 0.2, model, 0.38, color=style.PREDICTION, label="the model")
+    last = [low - 1 for low in RANK_EDGES[1:]]
+    groups = [str(a) if a == b else f"{a}–{b}" for a, b in zip(RANK_EDGES, last, strict=False)]
+    right.set_xticks(places, [*groups, f"{RANK_EDGES[-1]}+"], rotation=40, fontsize=8)
+    right.set(xlabel="rank of the true book", ylabel="readers", ylim=(0, len(data["model"])))
+    right.legend(fontsize=8, loc="upper right")
     return fig
+
+
+def rank_counts(ranks: Tensor) -> list[int]:
+    """How many ranks fall to each group of RANK_EDGES: 1, 2, 3-4, 5-8, and so on."""
+    group = np.searchsorted(RANK_EDGES, ranks.numpy(), side="right") - 1
+    return np.bincount(group, minlength=len(RANK_EDGES)).tolist()

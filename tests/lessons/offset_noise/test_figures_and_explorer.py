@@ -55,20 +55,42 @@ def test_the_explorer_has_every_state(model):
     assert "per sample, strength 5" in text and len(explorer.readouts) == 14
 
 
+def test_ranks_are_counted_in_whole_groups():
+    ranks = torch.tensor([1, 1, 2, 3, 4, 5, 8, 9, 16, 17, 128, 129, 240])
+    assert lesson.figures.rank_counts(ranks) == [2, 1, 2, 2, 2, 1, 0, 1, 2]
+
+
+def test_no_axis_of_the_explorer_moves(model):
+    history, target = torch.randint(1, 241, (20, 4), generator=torch.Generator().manual_seed(2)), torch.arange(1, 21)
+    frames = [
+        [(ax.get_xlim(), ax.get_ylim()) for ax in lesson.figures.state(found).axes]
+        for found in (lesson.explorer.state(model, history, target, s, "mean shift") for s in (0.0, 5.0))
+    ]
+    assert frames[0] == frames[1]
+
+
+def test_the_readout_counts_first_ranks():
+    data = {"means": torch.zeros(3), "rounding": torch.tensor([1, 1, 2]), "model": torch.tensor([4, 1, 9])}
+    text = lesson.explorer.readout(data, 0.5, "mean shift")
+    assert "rank 1 for 2 of 3 readers by rounding x_t alone, for 1 by the model" in text
+
+
 def test_every_figure_draws(model):
     noise = torch.randn(20, 8)
     difference = pd.DataFrame({"beauty": [0.001, -0.001]}, index=["HR@5", "NDCG@5"])
-    runs = pd.read_csv(DATA / "runs" / "offset_noise.csv")
+    change = pd.DataFrame({"mean 0.1": [0.01, -0.01], "per sample 0.1": [0.0, 0.02]}, index=[0, 1])
+    summary = pd.DataFrame({"mean": change.mean(), "low": change.mean() - 0.1, "high": change.mean() + 0.1})
     for fig in (
         lesson.figures.forms({"plain": noise, "shifted": noise + 1}),
         lesson.figures.survival({"one": [1.0, 0.5, 0.1]}),
         lesson.figures.published(difference, (0.001, 0.004)),
-        lesson.figures.recorded(runs, "HR@10"),
+        lesson.figures.recorded(change, summary, "HR@10"),
     ):
         assert style.png(fig).startswith(b"\x89PNG")
 
 
 def test_the_record_holds_each_arm_with_each_seed():
     runs = pd.read_csv(DATA / "runs" / "offset_noise.csv")
-    assert runs.groupby("seed").arm.nunique().tolist() == [5, 5, 5] and len(runs) == 15
+    seeds = runs.seed.nunique()
+    assert seeds >= 3 and runs.groupby("seed").arm.nunique().tolist() == [5] * seeds and len(runs) == 5 * seeds
     assert runs.filter(like="@").stack().between(0.01, 1).all()
