@@ -12,18 +12,28 @@ from torch import Tensor
 from diffrec_lite.widgets import style
 
 
-def attention(weights: Tensor, titles: Sequence[str]) -> Figure:
-    """One attention map `(L, L)`: row = the book that looks, column = the book looked at."""
-    fig, ax = style.axes(size=(7.6, 4.2))
+def attention(weights: Tensor, asks: Sequence[str], answers: str = "the books") -> Figure:
+    """One attention map `(L, L)`: row = who asks, column = who answers. Every weight is written in its cell, in %.
+
+    Grey cells are hidden by a mask. Among the others the colour grows with the square root of the weight, so that
+    small weights show.
+    """
+    fig, ax = style.axes(size=(8.6, 0.9 + 0.4 * len(asks)))
     fig.set_layout_engine(None)  # titles of any length keep the map where it is
-    fig.subplots_adjust(left=0.4, right=0.97, bottom=0.13, top=0.97)
-    image = ax.imshow(weights.numpy(), vmin=0, vmax=1, cmap=style.SEQUENTIAL)
-    places = range(len(titles))
+    fig.subplots_adjust(left=0.45, right=0.99, bottom=0.15, top=0.98)
+    shown = np.ma.masked_equal(weights.numpy(), 0)
+    ax.set_facecolor("#DDDDDD")
+    image = ax.imshow(shown, norm=PowerNorm(0.5, 0, 1), cmap=style.SEQUENTIAL, aspect="auto")
+    for (row, column), weight in np.ndenumerate(weights.numpy()):
+        if weight:
+            ink = "black" if weight > 0.3 else "white"
+            ax.text(column, row, f"{100 * weight:.1f}", ha="center", va="center", color=ink, fontsize=8)
+    places = range(len(asks))
     ax.set_xticks(places, [place + 1 for place in places])
-    ax.set_yticks(places, [f"{_short(title)}  {place + 1}" for place, title in enumerate(titles)])
-    ax.set(xlabel="book looked at (by its number)")
+    ax.set_yticks(places, [f"{short(title)}  {place + 1}" for place, title in enumerate(asks)], fontsize=9)
+    ax.set(xlabel=f"who answers: {answers}")
     ax.grid(False)
-    fig.colorbar(image, ax=ax, label="weight", shrink=0.8)
+    fig.colorbar(image, ax=ax, label="weight", pad=0.02)
     return fig
 
 
@@ -72,15 +82,28 @@ def cost(lengths: Sequence[int], d: int) -> Figure:
     return fig
 
 
-def _short(title: str, most: int = 28) -> str:
-    """A title cut to `most` letters from its middle, so that the volume at its end stays."""
-    return title if len(title) <= most else f"{title[: most - 13]}…{title[-12:]}"
+def short(title: str, most: int = 46) -> str:
+    """A title cut to `most` letters between two words, with the volume at its end kept."""
+    if len(title) <= most:
+        return title
+    *words, volume = title.split(" ")
+    tail = f" … {volume}" if volume.endswith(")") else " …"
+    kept = ""
+    for word in words:
+        if len(kept) + len(word) + 1 + len(tail) > most:
+            break
+        kept = f"{kept} {word}".strip()
+    return kept + tail
 
 
-def lost(changes: Mapping[str, int], hits: int) -> Figure:
-    """Bars: how many of `hits` readers with a hit are lost under each change (negative: gained)."""
+def lost(changes: Mapping[str, tuple[float, float]], hits: int) -> Figure:
+    """Bars with 95 % intervals: how many of `hits` readers with a hit are lost under each change (negative: gained).
+
+    `changes` gives the number lost and half the width of its interval.
+    """
     fig, ax = style.axes(size="wide")
-    ax.barh(list(changes), list(changes.values()), color=style.PREDICTION)
+    numbers, half = zip(*changes.values(), strict=True)
+    ax.barh(list(changes), numbers, xerr=half, color=style.PREDICTION, ecolor=style.INK, capsize=3)
     ax.axvline(0, color=style.INK, linewidth=0.8)
     ax.set(xlabel=f"hits lost, of {hits} with the model as trained")
     ax.invert_yaxis()

@@ -6,6 +6,7 @@ import torch
 from diffrec_lite.data import load
 from diffrec_lite.lessons import cross_attention as lesson
 from diffrec_lite.models import build
+from diffrec_lite.noise import Noise
 from diffrec_lite.widgets import style
 
 HISTORY = torch.tensor([[0, 0, 3, 8, 5], [7, 2, 9, 4, 6]])
@@ -45,13 +46,56 @@ def test_only_models_with_self_attention_have_maps():
 def test_the_readout_names_the_book_that_is_looked_at():
     weights = torch.tensor([[1.0, 0.0], [0.7, 0.3]])
     text = lesson.explorer.readout(weights, ["One", "Two"])
-    assert "last book is Two" in text and "most at One (weight 0.70)" in text
+    assert "last book is Two" in text and "most at One (70.0 %)" in text
 
 
-def test_the_explorer_has_every_state(model):
-    explorer = lesson.explorer.attention_explorer(model, load("bookshop"), [0, 1])
-    assert len(explorer.readouts) == 8
-    assert explorer.frame(block=1)[0] != explorer.frame(block=2)[0]
+@pytest.fixture(scope="module")
+def system():
+    torch.manual_seed(0)
+    return build("diffurecsys", 240, d=16, blocks=2, heads=2, item_std=1.0).eval().requires_grad_(False)
+
+
+def test_the_map_of_efficient_attention_mixes_the_values(system):
+    attention, valid = system.cross_attention, HISTORY != 0
+    x, context = (torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
+    weights = lesson.explorer.efficient_map(attention, x, context, valid)
+    assert torch.allclose(weights.sum(-1), torch.ones(2, 2, 5), atol=1e-6)
+    assert not weights[0, ..., :2].any()
+    answers = attention.out(attention.join(weights @ attention.split(attention.value(context))))
+    assert torch.allclose(answers, attention(x, context, valid), atol=1e-6)
+
+
+def test_the_direction_decides_what_the_weights_depend_on(system):
+    found = lesson.explorer.cross_maps(system, HISTORY, delta=0.001)
+    paper, program = (found[way][0][1] for way in (lesson.explorer.PAPER, lesson.explorer.PROGRAM))
+    assert torch.allclose(paper, torch.full_like(paper, 1 / 5), atol=1e-3)  # who answers is nothing but lambda x_t
+    assert program.std(-1).max() > 0.01 and program.std(-2).max() < 1e-3  # books differ, those who ask do not
+
+
+def test_the_maps_are_those_of_the_model_in_use(system):
+    batch = HISTORY[1:]
+    e, noise = system.embed(batch), Noise(0, [0])
+    u = lesson.explorer.noised_target(system, e, noise, system.settings.delta)
+    T = system.settings.T
+    z = system.fuse(e, noise(e[:, -1], T), torch.full((1,), T), batch != 0, noise, T)
+    assert torch.allclose(e + system.cross_attention(e, u, batch != 0), z, atol=1e-6)
+
+
+def test_the_explorer_has_every_state(system):
+    explorer = lesson.explorer.attention_explorer(system, load("bookshop"), [0, 1])
+    assert len(explorer.data["states"]) == 2 * 4 * 2 * 3
+    assert all(abs(sum(row) - 1) < 1e-3 for shown in explorer.data["states"].values() for row in shown["weights"])
+    first = explorer.picture()
+    assert "cosine" in explorer.shown()["text"]
+    explorer.state = [1, 3, 1, 2]
+    assert "It looks most at" in explorer.shown()["text"] and explorer.picture() != first
+    assert system.settings.delta == 0.001
+
+
+def test_titles_are_cut_between_words():
+    assert lesson.figures.short("The Perfect Key") == "The Perfect Key"
+    assert lesson.figures.short("A long title with far too many letters (Saga 3)", 30) == "A long title with far too … 3)"
+    assert len(lesson.figures.short("word " * 30)) <= 46
 
 
 def test_cosines_are_one_on_the_diagonal():
@@ -66,6 +110,6 @@ def test_every_figure_draws():
         lesson.figures.masks({"keys": weights, "rows": weights}, 1),
         lesson.figures.fusion({"added": torch.randn(3, 4), "attended": torch.randn(3, 4)}),
         lesson.figures.cost([4, 16, 64, 256], 32),
-        lesson.figures.lost({"one change": 3, "another": -1}, 40),
+        lesson.figures.lost({"one change": (3, 1.5), "another": (-1, 2.0)}, 40),
     ):
         assert style.png(fig).startswith(b"\x89PNG")
