@@ -1,34 +1,20 @@
 """The command line as its users meet it: what it leaves behind, what it prints, and how it says no."""
 
-import io
 import json
 import os
 import shutil
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from command import run
 
 from diffrec_lite import cli, models
+from diffrec_lite.data.shipped import shipped
 from diffrec_lite.training.recipe import Recipe
-
-
-def run(*arguments: object) -> tuple[int, str, str]:
-    """Run the command line in this process: its exit code, stdout and stderr."""
-    out, err, argv, threads = io.StringIO(), io.StringIO(), sys.argv, torch.get_num_threads()
-    sys.argv = ["diffrec-lite", *map(str, arguments)]
-    try:
-        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as stopped:
-            cli.main()
-    finally:
-        sys.argv = argv
-        torch.set_num_threads(threads)
-    return int(stopped.value.code or 0), out.getvalue(), err.getvalue()
-
 
 TINY = ["--epochs", 1, "--set", "d=16", "--set", "blocks=1", "--set", "val_users=50", "--device", "cpu"]
 
@@ -157,6 +143,13 @@ WRONG = {
     "an unknown command": (["trian"], "trian"),
     "no model folder": (["evaluate", "OUT"], "config.json"),
     "no model folder to ask": (["recommend", "OUT", "--history", "1"], "config.json"),
+    "an empty --dataset": (["train", "popularity", "--dataset", "", "--out", "OUT"], "the path is empty"),
+    "an empty --out": (["train", "popularity", "--dataset", "bookshop", "--out", ""], "--out': it is empty"),
+    "an empty folder name": (["evaluate", " "], "it is empty"),
+    "columns that are none": (
+        ["train", "popularity", "--dataset", "bookshop", "--out", "OUT", "--columns", "reader=a"],
+        "none of user, item, timestamp",
+    ),
     "an unknown archive": (["data", "prepare", "beuty"], "did you mean 'beauty'"),
 }
 
@@ -182,6 +175,14 @@ def test_bad_input_gives_one_line_and_exit_code_2(case, tmp_path):
         (["evaluate", "DIR", "--steps", 0], "steps must be"),
         (["evaluate", "DIR", "--steps", 99], "1 … 4"),
         (["evaluate", "DIR", "--dataset", "nothing.csv"], "nothing.csv"),
+        (["evaluate", "DIR", "--dataset", ""], "the path is empty"),
+        (["evaluate", "DIR", "--dataset", "OTHER"], "item '7' of the model is not among the data, and item '999' of"),
+        (["recommend", "DIR"], "either --history or --history-file"),
+        (["recommend", "DIR", "--history", "1", "--history-file", "OTHER"], "either --history or --history-file"),
+        (["recommend", "DIR", "--history", "1", "--out", "x.csv"], "belong to --history-file"),
+        (["recommend", "DIR", "--history-file", "OTHER", "--out", "x.txt"], "must end in .csv or .parquet"),
+        (["recommend", "DIR", "--history-file", "OTHER"], "other.inter: item '999' is not in the catalogue"),
+        (["recommend", "DIR", "--history-file", "no.csv"], "no.csv: no such file"),
         (["recommend", "DIR", "--history", "12,999"], "'999' is not in the catalogue"),
         (["recommend", "DIR", "--history", "0"], "'0' is not in the catalogue"),
         (["recommend", "DIR", "--history", ","], "empty"),
@@ -189,8 +190,12 @@ def test_bad_input_gives_one_line_and_exit_code_2(case, tmp_path):
         (["recommend", "DIR", "--history", "12", "--k", 241], "k must lie in"),
     ],
 )
-def test_bad_questions_to_a_good_model(folder, arguments, message):
-    code, _, err = run(*(folder if a == "DIR" else a for a in arguments))
+def test_bad_questions_to_a_good_model(folder, tmp_path, arguments, message):
+    other = tmp_path / "other.inter"
+    log = (shipped("bookshop") / "bookshop.inter").read_text()
+    other.write_text("".join(line.replace("\t7\t", "\t999\t") for line in log.splitlines(keepends=True)))
+    places = {"DIR": folder, "OTHER": other}
+    code, _, err = run(*(places.get(a, a) for a in arguments))
     assert code == 2 and err.count("error: ") == 1 and message in err, err
 
 

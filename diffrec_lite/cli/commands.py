@@ -133,7 +133,7 @@ def evaluate(
         raise ValueError(f"{folder} does not say what it was trained on; name the data with --dataset")
     if dataset is None:
         data, _, file = _load(known["source"], columns, known.get("columns"))
-        if fingerprint(data) != known["fingerprint"]:
+        if fingerprint(data) != known.get("fingerprint"):
             raise ValueError(f"{data.name} is not what it was when {folder} was trained; name the data with --dataset")
     else:
         data, _, file = _load(dataset, columns)

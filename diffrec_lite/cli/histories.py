@@ -29,7 +29,7 @@ def parse(text: str, catalogue: Catalogue) -> list[int]:
     except (csv.Error, ValueError) as problem:
         raise ValueError(f"--history {text!r} is not one line of CSV ({problem}); {remedy}") from None
     tokens = [token if token in catalogue.ids else token.strip() for token in tokens]
-    if "" in tokens:
+    if not tokens or "" in tokens:
         raise ValueError(f"--history {text!r} holds an item that is empty; {remedy}")
     return [_id(token, catalogue) for token in tokens]
 

@@ -15,19 +15,17 @@ from typing import Any
 import pandas as pd
 import torch
 from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from diffrec_lite.data import Batch, SequenceDataset, pad
 from diffrec_lite.evaluation import evaluating
 from diffrec_lite.models.catalogue import Catalogue
+from diffrec_lite.models.packed import PackError, about, pack, unpack
 from diffrec_lite.models.settings import SettingError, Settings, number
 from diffrec_lite.noise import NormalNoise
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
-ABOUT = "diffrec_lite"  # the entry of a safetensors file that holds what is no tensor, as JSON
 
 
 class ModelError(SettingError):
@@ -156,13 +154,11 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
     def packed(self, weights: dict[str, Tensor] | None = None) -> bytes:
         """The content of `model.safetensors`: the weights, and with them the config, the catalogue and `trained_on`.
 
-        One file cannot disagree with itself. `weights` takes the place of the model's own.
+        `weights` takes the place of the model's own.
         """
-        weights = self.state_dict() if weights is None else weights
         catalogue = None if self.catalogue is None else self.catalogue.as_dict()
-        about = {"config": self.config, "catalogue": catalogue, "trained_on": self.trained_on}
-        on_cpu = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in weights.items()}
-        return save(on_cpu, metadata={ABOUT: json.dumps(about, allow_nan=False)})
+        known = {"config": self.config, "catalogue": catalogue, "trained_on": self.trained_on}
+        return pack(self.state_dict() if weights is None else weights, known)
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
         """Write `model.safetensors` and `config.json` into a folder (huggingface_hub's mixin)."""
@@ -192,10 +188,13 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
                 token=token,
             )
         try:
-            about, weights = read_weights(path)
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as problem:
+            known, weights = unpack(path)
+            if not all(isinstance(known.get(part, {}), dict) for part in ("config", "trained_on")):
+                raise PackError("its description is damaged")
+            catalogue = Catalogue.from_dict(known["catalogue"]) if known.get("catalogue") else None
+        except (OSError, PackError, ValueError) as problem:
             raise ModelError(f"{path}: cannot be loaded as a {cls.__name__}: {problem}") from problem
-        settings = {**about["config"], **settings}
+        settings = {**known.get("config", {}), **settings}
         settings.pop("model", None)
         try:
             model = cls(**settings)
@@ -205,27 +204,10 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
             model.load_state_dict(weights)
         except RuntimeError as problem:
             raise ModelError(f"{path}: cannot be loaded as a {cls.__name__}: {problem}") from problem
-        model.catalogue, model.trained_on = about["catalogue"], about["trained_on"]
-        if model.catalogue is not None and len(model.catalogue.tokens) != model.num_items + 1:
-            raise ModelError(f"{path}: names {len(model.catalogue.tokens) - 1} items and weighs {model.num_items}")
+        if catalogue is not None and len(catalogue.tokens) != model.num_items + 1:
+            raise ModelError(f"{path}: names {len(catalogue.tokens) - 1} items and weighs {model.num_items}")
+        model.catalogue, model.trained_on = catalogue, known.get("trained_on", {})
         return model.eval()
-
-
-def read_weights(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What `packed` packed: the config (a dict), the catalogue (or None) and `trained_on`; and the weights.
-
-    Raises OSError, SafetensorError, KeyError, TypeError and ValueError for a file that holds something else.
-    """
-    with safe_open(path, framework="pt") as file:
-        about = json.loads((file.metadata() or {}).get(ABOUT, '{"config": {}, "catalogue": null, "trained_on": {}}'))
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (the file is no mapping)
-    names = about["catalogue"]
-    if names is not None:
-        names = Catalogue(names["tokens"], names["titles"])
-        for column in (names.tokens, names.titles or names.tokens):
-            if not all(isinstance(name, str) for name in column) or len(column) != len(names.tokens):
-                raise ValueError("the items have no proper names")
-    return {"config": dict(about["config"]), "catalogue": names, "trained_on": dict(about["trained_on"])}, weights
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
@@ -237,7 +219,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        config = _packed_config(path.with_name(WEIGHTS))
+        config = about(path.with_name(WEIGHTS)).get("config")
         if not config:
             raise ModelError(
                 f"{path}: no such file; a model folder is what `diffrec-lite train` leaves in --out"
@@ -247,10 +229,3 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     if not isinstance(config, dict) or "model" not in config:
         raise ModelError(f"{path}: does not name its model; it was not written by diffrec-lite")
     return config
-
-
-def _packed_config(path: Path) -> dict[str, Any]:
-    try:
-        return read_weights(path)[0]["config"]
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
-        return {}

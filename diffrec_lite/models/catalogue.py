@@ -54,6 +54,20 @@ class Catalogue:
             raise ValueError(f"{dataset.name}: two of its items have the same token; give each its own")
         return _renumbered(dataset, torch.tensor([0, *(self.ids[token] for token in theirs[1:])]))
 
+    @classmethod
+    def from_dict(cls, value: Any) -> Catalogue:
+        """What `as_dict` gave. Raises ValueError for anything else."""
+        match value:
+            case {"tokens": [*tokens], "titles": [*titles]} if len(titles) == len(tokens):
+                names = [*tokens, *titles]
+            case {"tokens": [*tokens], "titles": None}:
+                titles, names = None, tokens
+            case _:
+                raise ValueError("its catalogue of items is damaged")
+        if not all(isinstance(name, str) for name in names):
+            raise ValueError("its catalogue of items holds what is no text")
+        return cls(tokens, titles)
+
     def as_dict(self) -> dict[str, Any]:
         """The catalogue, JSON-ready."""
         return {"tokens": self.tokens, "titles": self.titles}

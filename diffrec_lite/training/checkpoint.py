@@ -13,12 +13,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
-from diffrec_lite.models.base import ABOUT
+from diffrec_lite.models.packed import PackError, pack, unpack
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -85,20 +83,19 @@ class Progress:
         """Write the file in one step. Raises OSError when the disk is full or read-only; the old file then stays."""
         tensors = {f"{group}|{name}": x for group in self.GROUPS for name, x in getattr(self, group).items()}
         counters = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in self.GROUPS}
-        write(path, save(tensors, metadata={ABOUT: json.dumps(counters, allow_nan=False)}))
+        write(path, pack(tensors, counters))
 
     @classmethod
     def load(cls, path: Path) -> Progress:
         """Read the file that `save` wrote. Raises CheckpointError when it is damaged or something else."""
         groups: dict[str, dict[str, Tensor]] = {group: {} for group in cls.GROUPS}
         try:
-            with safetensors.safe_open(path, framework="pt") as file:
-                counters = json.loads((file.metadata() or {})[ABOUT])
-                for key in file.keys():  # noqa: SIM118 (a safetensors file is no mapping)
-                    group, name = key.split("|", 1)
-                    groups[group][name] = file.get_tensor(key)
+            counters, tensors = unpack(path)
+            for key, tensor in tensors.items():
+                group, name = key.split("|", 1)
+                groups[group][name] = tensor
             return cls(**counters, **groups)
-        except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as problem:
+        except (PackError, KeyError, TypeError, ValueError) as problem:
             raise CheckpointError(f"{path}: not a checkpoint of diffrec-lite ({problem}); train without it") from None
 
     def belongs_to(self, settings: dict[str, Any], path: Path) -> None:

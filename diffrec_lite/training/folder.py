@@ -18,9 +18,9 @@ from pathlib import Path
 import pandas as pd
 from accelerate import Accelerator
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError, safe_open
 
-from diffrec_lite.models.base import ABOUT, CONFIG, WEIGHTS, Recommender
+from diffrec_lite.models.base import CONFIG, WEIGHTS, Recommender
+from diffrec_lite.models.packed import about
 from diffrec_lite.training.checkpoint import CHECKPOINT, CheckpointError, Progress, flush, write
 from diffrec_lite.training.record import CATALOGUE, RUN, Run, RunError, save_catalogue
 
@@ -59,13 +59,8 @@ def claimed(out: str | Path | None, resume: bool, overwrite: bool, accelerator: 
 
 def is_run(folder: str | Path) -> bool:
     """Whether a folder holds a run: a checkpoint, weights or a record of which this program can tell that it is its."""
-    for name in (CHECKPOINT, WEIGHTS):
-        try:
-            with safe_open(Path(folder) / name, framework="pt") as file:
-                if ABOUT in (file.metadata() or {}):
-                    return True
-        except (OSError, SafetensorError):
-            continue
+    if any(about(Path(folder) / name) for name in (CHECKPOINT, WEIGHTS)):
+        return True
     try:
         return bool(Run.load(folder))
     except (OSError, RunError):

@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 from models.small import make
 
 from diffrec_lite import models
-from diffrec_lite.data import SequenceDataset
+from diffrec_lite.data import SequenceDataset, load
 from diffrec_lite.evaluation import evaluate
 from diffrec_lite.models import MODELS
-from diffrec_lite.models.base import WEIGHTS, read_weights
+from diffrec_lite.models.base import WEIGHTS
 from diffrec_lite.models.catalogue import Catalogue
+from diffrec_lite.models.packed import about
 from diffrec_lite.training.loop import fit
 from diffrec_lite.training.recipe import Recipe
+from diffrec_lite.training.record import fingerprint
 
 TOKENS = [f"item {i}" for i in range(12)]
 
@@ -119,7 +121,7 @@ def test_items_travel_with_every_model(name, tmp_path):
 
 def test_every_save_writes_the_items_anew(markov, tmp_path):
     make("sasrec").save_pretrained(tmp_path)
-    assert read_weights(tmp_path / WEIGHTS)[0]["catalogue"] is None
+    assert about(tmp_path / WEIGHTS)["catalogue"] is None
     markov.save_pretrained(tmp_path)
     assert models.load(tmp_path).catalogue == markov.catalogue
     other = models.build("markov", 12)
@@ -145,3 +147,10 @@ def test_training_elsewhere_forgets_where_it_was(markov):
 def test_a_model_without_items_compares_their_number():
     with pytest.raises(ValueError, match="the model knows 13 items, the data set world 12"):
         evaluate(models.build("popularity", 13), world())
+
+
+@pytest.mark.parametrize("name", ["sasrec", "diffurec", "diffurecsys", "dcrec"])
+def test_the_shipped_models_know_the_bookshop(name):
+    shop = load("bookshop")
+    model = models.load_checkpoint(name)
+    assert model.catalogue == Catalogue.of(shop) and model.trained_on["fingerprint"] == fingerprint(shop)
