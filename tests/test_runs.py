@@ -71,3 +71,13 @@ def test_a_record_is_flat_and_has_everything_that_a_comparison_needs(path):
         assert set(names()) <= set(record[split])
         for name in names():
             assert record[split][f"{name} low"] <= record[split][name] <= record[split][f"{name} high"]
+
+
+def test_the_readme_says_what_the_records_say():
+    readme = (RUNS.parents[1] / "README.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in readme.splitlines() if "_quick_" in line or "_repaired_" in line]
+    assert len(rows) >= 4
+    for row in rows:
+        test = json.loads((RUNS / f"{row[3].strip('` |')}.json").read_text(encoding="utf-8"))["test"]
+        for cell, name in zip(row[1:3], ("HR@5", "NDCG@5"), strict=True):
+            assert cell == f"{test[name]:.4f} ({test[name + ' low']:.4f} to {test[name + ' high']:.4f})"
