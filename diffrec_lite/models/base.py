@@ -172,7 +172,8 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
         cls, *, model_id, revision, cache_dir, force_download, local_files_only, token, **settings
     ) -> Recommender:
         """Load strictly, from safetensors only: no code and no pickle of the file's author is ever run."""
-        if (made_by := settings.pop("model", cls.__name__)) != cls.__name__:
+        made_by = settings.pop("model", None)
+        if made_by not in (None, cls.__name__):
             raise ModelError(f"{model_id} holds a {made_by}, not a {cls.__name__}")
         folder = Path(model_id)
         if folder.is_dir():
@@ -194,8 +195,9 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
             catalogue = Catalogue.from_dict(known["catalogue"]) if known.get("catalogue") else None
         except (OSError, PackError, ValueError) as problem:
             raise ModelError(f"{path}: cannot be loaded as a {cls.__name__}: {problem}") from problem
-        settings = {**known.get("config", {}), **settings}
-        settings.pop("model", None)
+        if made_by is None:  # there is no config.json
+            settings = {**known.get("config", {}), **settings}
+            settings.pop("model", None)
         try:
             model = cls(**settings)
         except (RuntimeError, TypeError, SettingError) as problem:

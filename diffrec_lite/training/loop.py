@@ -51,7 +51,8 @@ def fit(
     or the model knows other items.
     """
     recipe, accelerator = recipe or Recipe(), accelerator or make_accelerator()
-    dataset = model.learning_from(dataset)
+    if isinstance(dataset, SequenceDataset):  # the bench brings a single batch, which has no names
+        dataset = model.learning_from(dataset)
     if model.learns_from == "counts":
         yield from [] if done else [count(model, dataset, recipe, accelerator)]
         return
