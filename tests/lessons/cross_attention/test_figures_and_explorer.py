@@ -94,7 +94,9 @@ def test_the_explorer_has_every_state(system):
 
 def test_titles_are_cut_between_words():
     assert lesson.figures.short("The Perfect Key") == "The Perfect Key"
-    assert lesson.figures.short("A long title with far too many letters (Saga 3)", 30) == "A long title with far too … 3)"
+    assert (
+        lesson.figures.short("A long title with far too many letters (Saga 3)", 30) == "A long title with far too … 3)"
+    )
     assert len(lesson.figures.short("word " * 30)) <= 46
 
 
