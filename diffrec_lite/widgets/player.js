@@ -18,23 +18,22 @@ function html(tag, className, parent, text) {
   return made;
 }
 
-// One scale for all that a source can ever show: the picture never jumps when a control moves.
-function scaleOf(source) {
-  const xs = source.items.x.slice(1), ys = source.items.y.slice(1);
-  for (const state of source.runs.flat(3))
-    for (const place of [state.xt, state.x0]) if (place) { xs.push(place[0]); ys.push(place[1]); }
-  const [left, right, low, high] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+// One scale for all that a source can ever show: the picture never jumps when a control moves. What lies outside its
+// frame, as a loudly noised vector does, waits at the edge.
+function scaleOf([left, right, low, high]) {
   const unit = Math.min((WIDTH - 2 * MARGIN) / (right - left || 1), (HEIGHT - 2 * MARGIN) / (high - low || 1));
   const x0 = WIDTH / 2 - (unit * (left + right)) / 2, y0 = HEIGHT / 2 + (unit * (low + high)) / 2;
-  return ([x, y]) => [x0 + unit * x, y0 - unit * y];
+  const clamp = (v, end) => Math.min(Math.max(v, MARGIN), end - MARGIN);
+  return ([x, y]) => [clamp(x0 + unit * x, WIDTH), clamp(y0 - unit * y, HEIGHT)];
 }
 
+const outside = ([x, y], [left, right, low, high]) => x < left || x > right || y < low || y > high;
 const points = (places) => places.map((p) => p.map((v) => v.toFixed(1)).join(",")).join(" ");
 const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 
 class Panel {
-  constructor(parent, sources, colours, scales, onchange) {
-    Object.assign(this, { sources, colours, scales, drawn: null });
+  constructor(parent, sources, frames, colours, scales, onchange) {
+    Object.assign(this, { sources, frames, colours, scales, drawn: null });
     this.root = html("section", "drl-panel", parent);
     const bar = html("div", "drl-bar", this.root);
     this.source = this.select(bar, "Chain", sources.map((s) => s.name), onchange);
@@ -99,7 +98,8 @@ class Panel {
     const { items, num_items, T } = this.sources[sourceIndex], scale = this.scales[sourceIndex];
     const past = states.slice(0, place + 1), now = states[place];
     const predictions = past.filter((state) => state.x0).map((state) => scale(state.x0));
-    this.trailT.setAttribute("points", points(past.map((state) => scale(state.xt))));
+    const entered = past.findLastIndex((state) => outside(state.xt, this.frames[sourceIndex])) + 1; // no trail outside
+    this.trailT.setAttribute("points", points(past.slice(entered).map((state) => scale(state.xt))));
     this.trail0.setAttribute("points", points(predictions));
     this.markT.style.transform = `translate(${scale(now.xt).map((v) => v.toFixed(1) + "px").join(",")}) rotate(45deg)`;
     this.mark0.style.display = now.x0 ? "" : "none";
@@ -111,20 +111,21 @@ class Panel {
       this.rows[i].textContent = items.title[item] + (item === target ? " ★" : "");
       this.rows[i].classList.toggle("drl-hit", item === target);
     });
-    this.heading.textContent = now.x0 ? "Five nearest to the prediction:" : "Five nearest to the noise:";
+    this.heading.textContent = now.x0 ? "Five best by the prediction:" : "Five best by the noise:";
     const prediction = now.x0
       ? `prediction: rank ${now.rank} of ${num_items}, distance ${now.distance.toFixed(2)}`
-      : "prediction: none yet";
-    const noised = `noised vector: rank ${now.noisy_rank} of ${num_items}, distance ${now.noisy_distance.toFixed(2)}`;
+      : "prediction: none yet; x_t is pure noise";
+    const noised = `noised vector: rank ${now.noisy_rank} of ${num_items}, distance ${now.noisy_distance.toFixed(2)}` +
+      (outside(now.xt, this.frames[sourceIndex]) ? " (outside the picture, at its edge)" : "");
     this.text.textContent = `t = ${now.t}, move ${place} of ${states.length - 1}\n${prediction}\n${noised}`;
     this.svg.setAttribute("aria-label", `Books in a plane, at t = ${now.t} of ${T}. True next book: ${prediction}; ${noised}.`);
-    return `${plural(states.length - 1, "step")}: ${now.x0 ? "rank " + now.rank : "no prediction yet"}`;
+    return `${plural(states.length - 1, "step")}: ${now.x0 ? "rank " + now.rank : "pure noise, no prediction yet"}`;
   }
 }
 
 function render({ model, el }) {
-  const sources = model.get("sources"), colours = model.get("colours");
-  const scales = sources.map(scaleOf);
+  const sources = model.get("sources"), frames = model.get("frames"), colours = model.get("colours");
+  const scales = frames.map(scaleOf);
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
   const root = html("div", "drl-explorer drl-player", el);
   root.tabIndex = 0;
@@ -169,11 +170,11 @@ function render({ model, el }) {
 
   const row = html("div", "drl-panels", root);
   const panels = model.get("state").panels.map(() =>
-    new Panel(row, sources, colours, scales, () => change({ panels: panels.map((p, i) => chosen(p, i)) })));
+    new Panel(row, sources, frames, colours, scales, () => change({ panels: panels.map((p, i) => chosen(p, i)) })));
   const legend = html("div", "drl-legend", root);
   for (const [sign, colour, text] of [
     ["●", colours.history, "books read"], ["★", colours.target, "true next book"], ["◆", colours.noise, "x_t, the noised vector"],
-    ["■", colours.prediction, "x0_hat, the prediction"], ["○", "#222", "five nearest"], ["●", "#bbb", "all books, tinted by genre"],
+    ["■", colours.prediction, "x0_hat, the prediction"], ["○", "#222", "five best"], ["●", "#bbb", "all books, tinted by genre"],
   ]) {
     const entry = html("span", "", legend);
     html("span", "", entry, sign + " ").style.color = colour;

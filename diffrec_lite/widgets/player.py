@@ -105,7 +105,7 @@ def trajectory_data(
     truth = vectors[target]
 
     def view(x: Tensor) -> dict[str, list]:
-        scores = model.rounding(x)
+        scores = model.rounding(x, history)
         return {
             "place": _rounded((x - mean) @ axes),
             "rank": ranks(scores, target).tolist(),
@@ -180,6 +180,25 @@ def clock(chains: Sequence[Sequence[dict[str, Any]]]) -> list[int]:
     return sorted({state["t"] for states in chains for state in states}, reverse=True)
 
 
+def frame(data: Trajectories) -> tuple[float, float, float, float]:
+    """The part of the plane that is shown: left, right, low, high, around all books and all predictions.
+
+    Noised vectors may lie far outside, where a model's noise is louder than its books; they wait at the edge.
+    """
+    places = [
+        state["x0"] for run in data.runs for chains in run for states in chains for state in states if state["x0"]
+    ]
+    xs, ys = ([*data.items[axis][1:], *(place[i] for place in places)] for i, axis in enumerate("xy"))
+    margin = 0.06 * max(max(xs) - min(xs), max(ys) - min(ys))
+    return min(xs) - margin, max(xs) + margin, min(ys) - margin, max(ys) + margin
+
+
+def within(place: Sequence[float], shown: tuple[float, float, float, float]) -> tuple[float, float]:
+    """A place moved to the nearest one that `frame` shows."""
+    left, right, low, high = shown
+    return min(max(place[0], left), right), min(max(place[1], low), high)
+
+
 def draw(chains: Sequence[tuple[Trajectories, int]], reader: int = 0, seed: int | None = None, t: int = 0) -> Figure:
     """The player as a still figure, one panel for each (trajectories, number of steps), when the clock shows `t`."""
     same = all(data.items == chains[0][0].items for data, _ in chains)
@@ -187,38 +206,22 @@ def draw(chains: Sequence[tuple[Trajectories, int]], reader: int = 0, seed: int 
     for ax, (data, steps) in zip(axes[0], chains, strict=True):
         states = data.states(reader, steps, seed)
         states = states[: state_at(states, t) + 1]
-        items, person = data.items, data.readers[reader]
+        items, person, shown = data.items, data.readers[reader], frame(data)
         ax.scatter(items["x"][1:], items["y"][1:], s=10, color="#cccccc", label="all books")
         read = person["history"]
-        ax.scatter(
-            [items["x"][i] for i in read],
-            [items["y"][i] for i in read],
-            s=26,
-            color=style.HISTORY,
-            label="books read",
-        )
-        ax.plot(*zip(*(s["xt"] for s in states), strict=True), color=style.NOISE, marker="D", markersize=3, label="x_t")
-        predictions = [s["x0"] for s in states if s["x0"] is not None]
-        if predictions:
-            ax.plot(
-                *zip(*predictions, strict=True),
-                color=style.PREDICTION,
-                marker="s",
-                markersize=4,
-                label="x0_hat, the prediction",
-            )
-        truth = person["target"]
-        ax.plot(
-            items["x"][truth],
-            items["y"][truth],
-            "*",
-            color=style.TARGET,
-            markersize=15,
-            markeredgecolor="white",
-            label="true next book",
-        )
+        x, y = ([items[axis][i] for i in read] for axis in "xy")
+        ax.scatter(x, y, s=26, color=style.HISTORY, label="books read")
+        noised = [within(s["xt"], shown) for s in states]
+        entered = max((i for i, s in enumerate(states) if noised[i] != tuple(s["xt"])), default=-1) + 1
+        ax.plot(*zip(*noised, strict=True), "D", color=style.NOISE, markersize=4, label="x_t")
+        ax.plot(*zip(*noised[entered:] or [(None, None)], strict=True), color=style.NOISE)
+        if predictions := [s["x0"] for s in states if s["x0"] is not None]:
+            look = {"color": style.PREDICTION, "marker": "s", "markersize": 4, "label": "x0_hat, the prediction"}
+            ax.plot(*zip(*predictions, strict=True), **look)
+        truth, look = person["target"], {"markersize": 15, "markeredgecolor": "white", "label": "true next book"}
+        ax.plot(items["x"][truth], items["y"][truth], "*", color=style.TARGET, **look)
         ax.set_title(f"{data.name}, {steps} step{'s' * (steps != 1)}: t = {states[-1]['t']}, rank {states[-1]['rank']}")
-        ax.set(xlabel="first principal axis", ylabel="second principal axis")
+        ax.set(xlabel="first principal axis", ylabel="second principal axis", xlim=shown[:2], ylim=shown[2:])
     handles, labels = axes[0][0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=8)
     return fig
@@ -236,12 +239,14 @@ class Player(StandIn, anywidget.AnyWidget):
 
     alt = traitlets.Unicode().tag(sync=True)
     sources = traitlets.List().tag(sync=True)
+    frames = traitlets.List().tag(sync=True)
     colours = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
 
     def __init__(self, trajectories: Sequence[Trajectories], **traits: Any) -> None:
         self.trajectories = list(trajectories)
-        super().__init__(sources=[asdict(data) for data in trajectories], **traits)
+        frames = [list(frame(data)) for data in trajectories]
+        super().__init__(sources=[asdict(data) for data in trajectories], frames=frames, **traits)
 
     def picture(self) -> bytes:
         chains = [

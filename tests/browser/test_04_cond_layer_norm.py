@@ -11,16 +11,16 @@ def test_the_fields_follow_step_reader_and_layer(lab, page):
     root = page.locator(".drl-explorer").first
     root.scroll_into_view_if_needed()
     step, readout, picture = root.get_by_label("Step t"), root.locator(".drl-readout"), root.locator(".drl-picture")
-    expect(readout).to_contain_text("Step 8. Strongest:")
+    expect(readout).to_contain_text("Step 16. Strongest:")
     look(page, "04_cond_layer_norm_before")
 
     before = picture.get_attribute("src")
     step.press("ArrowRight")
-    expect(readout).to_contain_text("Step 12.")
+    expect(readout).to_contain_text("Step 24.")
     expect(picture).not_to_have_attribute("src", before)
     step.press("End")
-    expect(readout).to_contain_text("Step 16.")
-    expect(picture).to_have_attribute("alt", re.compile("heat maps.*Step 16"))
+    expect(readout).to_contain_text("Step 32.")
+    expect(picture).to_have_attribute("alt", re.compile("heat maps.*Step 32"))
 
     told = readout.inner_text()
     root.get_by_label("Reader").select_option("1")
@@ -28,5 +28,5 @@ def test_the_fields_follow_step_reader_and_layer(lab, page):
     before = picture.get_attribute("src")
     root.get_by_label("Layer").select_option("1")
     expect(picture).not_to_have_attribute("src", before)
-    expect(readout).to_contain_text("Step 16.")
+    expect(readout).to_contain_text("Step 32.")
     look(page, "04_cond_layer_norm_after")

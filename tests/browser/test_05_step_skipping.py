@@ -9,19 +9,27 @@ def test_the_player_steps_and_changes_reader(lab, page):
     player = page.locator(".drl-player").first
     player.scroll_into_view_if_needed()
     left, right = (player.locator(".drl-panel .drl-readout").nth(i) for i in range(2))
-    expect(left).to_contain_text("t = 16, move 0 of 16")
-    expect(left).to_contain_text("prediction: none yet")
+    expect(left).to_contain_text("t = 32, move 0 of 32")
+    expect(left).to_contain_text("prediction: none yet; x_t is pure noise")
     look(page, "05_step_skipping_start")
 
     scrub = player.get_by_label("Step t")
     scrub.focus()
     page.keyboard.press("ArrowRight")
-    expect(left).to_contain_text("t = 15, move 1 of 16")
-    expect(right).to_contain_text("t = 16, move 0 of 4")
+    expect(left).to_contain_text("t = 31, move 1 of 32")
+    expect(right).to_contain_text("t = 32, move 0 of 8")
     page.keyboard.press("End")
-    expect(left).to_contain_text("t = 0, move 16 of 16")
-    expect(right).to_contain_text("t = 0, move 4 of 4")
+    expect(left).to_contain_text("t = 0, move 32 of 32")
+    expect(right).to_contain_text("t = 0, move 8 of 8")
     look(page, "05_step_skipping_end")
+
+    # A comparison has to be seen at once: both panels side by side, also where the window is narrow.
+    for width in (1400, 1100):
+        page.set_viewport_size({"width": width, "height": 1000})
+        player.scroll_into_view_if_needed()
+        first, second = (player.locator(".drl-panel").nth(i).bounding_box() for i in range(2))
+        assert first["y"] == second["y"] and first["x"] + first["width"] <= second["x"], width
+        look(page, f"05_step_skipping_{width}")
 
     lab.stop_kernels()
     live = player.locator(".drl-live")

@@ -8,7 +8,7 @@ import torch
 from diffrec_lite import models
 from diffrec_lite.data import load, pad
 from diffrec_lite.metrics import ranks
-from diffrec_lite.widgets.player import clock, player, projection, state_at, trajectory_data
+from diffrec_lite.widgets.player import clock, frame, player, projection, state_at, trajectory_data, within
 
 READERS = [3, 8]
 DIFFUSION = ("diffurec", "diffurecsys", "dcrec")
@@ -38,9 +38,9 @@ def test_a_state_says_what_the_model_says(books, name, transition):
     target = torch.stack([books.history(user)[-1] for user in READERS])
     with torch.inference_mode():
         states = list(model.trajectory(history, 3, 5, users=READERS, transition=transition))
-        scores = model.rounding(states[2].x0_hat)
+        scores = model.rounding(states[2].x0_hat, history)
         distance = (states[2].x0_hat - model.item_vectors()[target]).norm(dim=1)
-        noisy = model.rounding(states[2].xt)
+        noisy = model.rounding(states[2].xt, history)
     for r in range(2):
         shown = data.states(r, 3, 5)[2]
         assert shown["t"] == states[2].t
@@ -92,6 +92,20 @@ def test_the_projection_keeps_what_varies_most():
     assert torch.allclose(axes.T @ axes, torch.eye(2), atol=1e-5)
     assert torch.allclose(mean, vectors[1:].mean(0))
     assert all(axes[axes[:, k].abs().argmax(), k] > 0 for k in range(2))
+
+
+def test_the_frame_holds_every_book_and_prediction_and_moves_noise_to_its_edge(books):
+    torch.manual_seed(0)
+    model = models.build("dcrec", books.num_items, d=16, blocks=1, heads=2, T=8, signal=0.1).eval()
+    data = trajectory_data(model, books, READERS, steps=[8])
+    left, right, low, high = shown = frame(data)
+    places = list(zip(data.items["x"][1:], data.items["y"][1:], strict=True))
+    places += [state["x0"] for r in range(2) for state in data.states(r, 8) if state["x0"]]
+    assert all(left < x < right and low < y < high for x, y in places)
+    assert max(right - left, high - low) < 1.2 * max(max(p) for p in places) - 1.2 * min(min(p) for p in places)
+    noise = [data.states(r, 8)[0]["xt"] for r in range(2)]
+    assert any(within(place, shown) != tuple(place) for place in noise)
+    assert within((right + 9, low - 9), shown) == (right, low) and within(places[0], shown) == tuple(places[0])
 
 
 def test_the_clock_shows_the_last_state_reached(data):

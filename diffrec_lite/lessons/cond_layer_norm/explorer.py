@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from matplotlib.figure import Figure
@@ -61,7 +61,7 @@ def fields(model: DCRec, books: Sequence[int], layer: str = "block 1") -> Fields
         raise ValueError(f"no layer {layer!r}; choose one of {', '.join(layers)}")
     model.eval()
     books = [int(book) for book in books][-model.max_len :]
-    H0 = model.embed(torch.tensor([books]))
+    H0 = model.clean(torch.tensor([books]))
     t = torch.arange(1, model.diffusion.T + 1)
     condition = model.condition(t, H0.expand(len(t), -1, -1))
     shift, scale = layers[layer].fields(condition)
@@ -91,7 +91,7 @@ def silenced(model: DCRec, channel: str) -> Iterator[DCRec]:
     """`model` with one of its channels cut for as long as the context lasts; nothing is trained again.
 
     - "the step": d_t is that of T / 2 at every step.
-    - "the book beside": CondLN is told the mean book of the catalogue at every position.
+    - "the book beside": CondLN is told the mean book of the catalogue at every position, and which position it is.
     - "cross-attention": every cross-attention adds nothing.
     - "delta H_0": the reverse process starts from pure noise.
 
@@ -99,24 +99,25 @@ def silenced(model: DCRec, channel: str) -> Iterator[DCRec]:
     """
     if channel not in CHANNELS:
         raise ValueError(f"no channel {channel!r}; choose one of {', '.join(CHANNELS)}")
-    condition, delta, hooks = model.condition, model.delta, []
+    condition, settings, hooks = model.condition, model.settings, []
     if channel == "the step":
         model.condition = lambda t, H0: condition(torch.full_like(t, model.diffusion.T // 2), H0)
     elif channel == "the book beside":
-        mean_book = model.item_vectors()[1:].mean(0)
-        model.condition = lambda t, H0: condition(t, mean_book.expand_as(H0))
+        mean_book = (model.item_vectors()[1:] / settings.signal).mean(0)
+        place = model.positions if settings.positions == "after" else torch.zeros_like
+        model.condition = lambda t, H0: condition(t, mean_book.expand_as(H0) + place(H0))
     elif channel == "cross-attention":
         hooks = [
-            block.cross_attention.register_forward_hook(lambda layer, arguments, output: torch.zeros_like(output))
+            block.cross_attention.out.register_forward_hook(lambda layer, given, output: torch.zeros_like(output))
             for block in model.blocks
         ]
     else:
-        model.delta = 0.0
+        model.settings = replace(settings, delta=0.0)
     try:
         yield model
     finally:
         model.__dict__.pop("condition", None)
-        model.delta = delta
+        model.settings = settings
         for hook in hooks:
             hook.remove()
 

@@ -115,7 +115,8 @@ def field_maps(gain: Tensor, shift: Tensor, titles: Sequence[str], reach: float 
 def step_against_book(strength: Tensor, titles: Sequence[str], shares: Mapping[str, Mapping[str, float]]) -> Figure:
     """Left: strength `(T, L)` of the modulation by step and book. Right: where the gain's variance comes from."""
     fig, (left, right) = style.axes(1, 2, size=(7.6, 3.4), width_ratios=(3, 2))
-    image = left.imshow(strength.T.numpy(), aspect="auto", vmin=0, extent=(0.5, len(strength) + 0.5, len(titles), 0))
+    extent = (0.5, len(strength) + 0.5, len(titles), 0)
+    image = left.imshow(strength.T.numpy(), cmap=style.SEQUENTIAL, aspect="auto", vmin=0, extent=extent)
     left.grid(False)
     left.set_yticks(np.arange(len(titles)) + 0.5, [short(title, 20) for title in titles], fontsize=8)
     left.set_xticks(np.linspace(1, len(strength), 4).round())
@@ -171,8 +172,8 @@ def measured(table: pd.DataFrame, ylabel: str = "HR@5", guide: tuple[str, float]
         ax.plot([i - 0.2, i + 0.2], [values.mean()] * 2, color=style.INK, linewidth=1.5)
     if guide:
         ax.axhline(guide[1], color=style.NEUTRAL, linestyle="--", linewidth=1)
-        ax.text(len(variants) - 0.5, guide[1], guide[0], ha="right", va="bottom", fontsize=8)
-    ax.set_xticks(range(len(variants)), variants)
+        ax.text(-0.4, guide[1], guide[0], ha="left", va="bottom", fontsize=8)
+    ax.set_xticks(range(len(variants)), [variant.replace(", ", ",\n") for variant in variants])
     ax.set(ylabel=ylabel, ylim=(0, None))
     return fig
 

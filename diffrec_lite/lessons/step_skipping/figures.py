@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from diffrec_lite.data import SequenceDataset, pad
 from diffrec_lite.diffusion import GaussianDiffusion
 from diffrec_lite.evaluation import evaluate
+from diffrec_lite.metrics import ranks
 from diffrec_lite.models import DiffusionRecommender
 from diffrec_lite.widgets import style
 
@@ -94,17 +96,19 @@ def accuracy(
 ) -> pd.DataFrame:
     """HR@5 of each (model, transition) for each number of steps: chain, steps, hr, low, high (95 %), and the ranks.
 
-    The same readers and the same noise each time; `models` maps the name of a chain to its model and transition.
+    The same validation readers and the same noise each time; `models` maps the name of a chain to its model and
+    transition.
     """
     rows = []
     for name, (model, transition) in models.items():
-        own, model.transition = model.transition, transition
+        own = model.settings
+        model.settings = replace(own, transition=transition)
         try:
             for n in counts:
-                result = evaluate(model, dataset, steps=n, users=users)
+                result = evaluate(model, dataset, "val", steps=n, users=users)
                 rows.append((name, n, result.metrics["HR@5"], *result.intervals["HR@5"], result.ranks))
         finally:
-            model.transition = own
+            model.settings = own
     return pd.DataFrame(rows, columns=["chain", "steps", "hr", "low", "high", "ranks"])
 
 
@@ -127,6 +131,34 @@ def accuracy_by_steps(table: pd.DataFrame) -> Figure:
     ax.set(xlabel="denoising steps n (log scale)", ylabel="HR@5, 95 % interval", ylim=(0, None))
     ax.legend(loc="lower left")
     return fig
+
+
+@torch.inference_mode()
+def first_and_last(
+    model: DiffusionRecommender, dataset: SequenceDataset, users: Sequence[int], counts: Sequence[int]
+) -> pd.DataFrame:
+    """What a walk makes of its first prediction, one row for each number of steps.
+
+    "titles kept": how many of the first prediction's five best books are among the last one's, on average. "moved":
+    the distance between both predictions, as a share of the mean distance between two readers' first predictions.
+    "rank better" and "rank worse" count the readers whose true next book stands higher or lower in the last list.
+    """
+    history = pad([dataset.history(user)[:-1].tolist() for user in users], model.max_len)
+    target = torch.stack([dataset.history(user)[-1] for user in users])
+    rows = {}
+    for n in counts:
+        walk = list(model.trajectory(history, n, users=users))
+        first, last = walk[1].x0_hat, walk[-1].x0_hat
+        before, after = (model.rounding(x, history) for x in (first, last))
+        same = before.topk(5).indices[:, :, None] == after.topk(5).indices[:, None, :]
+        rise = ranks(before, target) - ranks(after, target)
+        rows[n] = {
+            "titles kept": float(same.any(2).double().sum(1).mean()),
+            "moved": float((last - first).norm(dim=1).mean() / torch.pdist(first).mean()),
+            "rank better": int((rise > 0).sum()),
+            "rank worse": int((rise < 0).sum()),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("steps")
 
 
 @torch.no_grad()

@@ -82,6 +82,19 @@ def test_a_model_without_the_step_cannot_tell_steps_apart(model):
     assert not torch.equal(model.condition(torch.tensor([1]), H0), model.condition(torch.tensor([T]), H0))
 
 
+@pytest.mark.parametrize("positions", ["after", "before"])
+def test_an_unknown_book_beside_still_has_its_place(positions):
+    """What is silenced is which book it is: two histories of one length get the same condition."""
+    model = models.build("dcrec", ITEMS, d=D, blocks=1, heads=2, T=T, positions=positions, signal=0.1).eval()
+    t = torch.tensor([2])
+    with torch.no_grad(), lesson.explorer.silenced(model, "the book beside"):
+        one, other = (model.condition(t, model.clean(torch.tensor([books]))) for books in ([1, 2, 3], [7, 5, 6]))
+        mean = model.step_embedding(t) + (model.item_vectors()[1:] / 0.1).mean(0)
+    assert torch.equal(one, other)
+    place = model.positions(one) if positions == "after" else 0
+    assert torch.allclose(one[0], mean + place, atol=1e-5)
+
+
 def test_silencing_refuses_an_unknown_channel(model):
     with pytest.raises(ValueError, match="the moon"), lesson.explorer.silenced(model, "the moon"):
         pass
