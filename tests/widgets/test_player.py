@@ -98,6 +98,7 @@ def test_the_frame_holds_every_book_and_prediction_and_moves_noise_to_its_edge(b
     torch.manual_seed(0)
     model = models.build("dcrec", books.num_items, d=16, blocks=1, heads=2, T=8, signal=0.1).eval()
     data = trajectory_data(model, books, READERS, steps=[8])
+    data.states(1, 8)[3]["x0"] = [-7.0, 5.0]  # a prediction far from every book
     left, right, low, high = shown = frame(data)
     places = list(zip(data.items["x"][1:], data.items["y"][1:], strict=True))
     places += [state["x0"] for r in range(2) for state in data.states(r, 8) if state["x0"]]
