@@ -129,16 +129,15 @@ class Attention(nn.Module):
     def look_up(self, x: Tensor, keys_and_values: tuple[Tensor, Tensor], mask: Tensor | None = None) -> Tensor:
         """What `forward` does, with a context that was read before."""
         q, (k, v) = self.split(self.query(x)), keys_and_values
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=like_scores(mask, q))
+        if q.dtype == torch.bfloat16 and q.device.type == "cpu":  # the fused kernel's way back is up to 10 times slower
+            y = attention_map(q, k, mask).to(v.dtype) @ v
+        else:
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=like_scores(mask, q))
         return self.dropout(self.out(self.join(y)))
 
     def weights(self, x: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
         """The attention map `(B, h, L, M)`: every row sums to 1."""
-        q, k = self.split(self.query(x)), self.split(self.key(context))
-        scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
-        if mask is not None:
-            scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
-        return scores.softmax(-1)
+        return attention_map(self.split(self.query(x)), self.split(self.key(context)), mask)
 
     def split(self, x: Tensor) -> Tensor:
         """`(B, L, d)` -> `(B, h, L, d / h)`."""
@@ -148,6 +147,14 @@ class Attention(nn.Module):
     def join(x: Tensor) -> Tensor:
         """`(B, h, L, d / h)` -> `(B, L, d)`."""
         return x.transpose(1, 2).flatten(-2)
+
+
+def attention_map(q: Tensor, k: Tensor, mask: Tensor | None = None) -> Tensor:
+    """softmax(Q K^T / sqrt(d / h)), `(B, h, L, M)`, from queries `(B, h, L, d / h)` and keys `(B, h, M, d / h)`."""
+    scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
+    return scores.softmax(-1)
 
 
 def like_scores(mask: Tensor | None, q: Tensor) -> Tensor | None:

@@ -138,6 +138,21 @@ def test_added_masks_take_the_type_of_the_scores(dtype, valid):
     assert mask.dtype == torch.float32 and layer(x, x, mask).dtype == dtype
 
 
+@pytest.mark.parametrize("make_mask", [key_mask, lambda valid: RelativePositions(H, L)(key_mask(valid), L, L)])
+def test_attention_in_half_precision_is_that_in_full(make_mask, valid):
+    """On a CPU it goes another way than the fused kernel."""
+    layer, x, mask = Attention(D, H), torch.randn(B, L, D, requires_grad=True), make_mask(valid)
+    found = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            y = layer(x, x, mask)
+        found.append((y, torch.autograd.grad(y.float().square().sum(), x)[0]))
+    (full, full_gradient), (half, half_gradient) = found
+    assert half.dtype == torch.bfloat16
+    assert float((full - half).detach().norm() / full.detach().norm()) < 0.02
+    assert float((full_gradient - half_gradient).norm() / full_gradient.norm()) < 0.02
+
+
 def test_efficient_attention_is_the_product_of_two_softmaxes(valid):
     """Multiplied out, softmax(Q) softmax(K)^T is an L × M map with rows that sum to 1, applied to V."""
     layer = EfficientAttention(D, H)
