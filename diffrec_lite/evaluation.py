@@ -22,6 +22,7 @@ from diffrec_lite import metrics
 from diffrec_lite.data import SequenceDataset, Split
 
 SCORES_AT_ONCE = (4_000_000, 200_000_000)  # numbers in one chunk of scores: 16 MB, on a CUDA device 800 MB
+TOP = 10  # how long the lists are that `coverage` looks at
 
 
 class Scorer(Protocol):
@@ -58,13 +59,19 @@ def evaluating(model: Any) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The outcome for N readers. `users`, `targets`, `lengths` (of the history) and `ranks` are `(N,)` int64."""
+    """The outcome for N readers. `users`, `targets`, `lengths` (of the history) and `ranks` are `(N,)` int64.
+
+    `popularity (N,)` says how often each target occurs in the training part, `coverage` which share of the catalogue
+    is among anybody's ten best.
+    """
 
     protocol: dict[str, Any]
     users: Tensor
     targets: Tensor
     lengths: Tensor
     ranks: Tensor
+    popularity: Tensor
+    coverage: float
 
     @cached_property
     def metrics(self) -> dict[str, float]:
@@ -76,16 +83,25 @@ class Evaluation:
         """The 95 % bootstrap interval of each metric."""
         return metrics.bootstrap(self.ranks, seed=self.protocol["seed"])
 
+    @cached_property
+    def long_tail(self) -> dict[str, float]:
+        """What a model does beyond the popular items: coverage@10, and the debiased NDCG@10 with its 95 % interval."""
+        low, high = metrics.bootstrap_debiased(self.ranks, self.popularity, seed=self.protocol["seed"])
+        debiased = metrics.debiased_ndcg(self.ranks, self.popularity)
+        ends = {f"{metrics.DEBIASED} low": low, f"{metrics.DEBIASED} high": high}
+        return {metrics.COVERAGE: self.coverage, metrics.DEBIASED: debiased, **ends}
+
     def flat(self) -> dict[str, Any]:
         """One flat, JSON-ready object: each metric, the ends of its interval ("HR@5 low"), and the protocol."""
         found = dict(self.metrics)
         for name, (low, high) in self.intervals.items():
             found[f"{name} low"], found[f"{name} high"] = low, high
-        return {**found, **self.protocol}
+        return {**found, **self.long_tail, **self.protocol}
 
     def table(self) -> pd.DataFrame:
-        """One row a reader: user, target, length, rank. `metrics.by_group` slices it."""
-        columns = {"user": self.users, "target": self.targets, "length": self.lengths, "rank": self.ranks}
+        """One row a reader: user, target, length, popularity, rank. `metrics.by_group` slices it."""
+        columns = {"user": self.users, "target": self.targets, "length": self.lengths}
+        columns |= {"popularity": self.popularity, "rank": self.ranks}
         return pd.DataFrame({name: column.numpy() for name, column in columns.items()})
 
 
@@ -156,13 +172,15 @@ def _rank(
     place = torch.empty(len(view), dtype=torch.long)
     place[chosen] = torch.arange(len(chosen))
     found = torch.zeros(2, len(chosen), dtype=torch.long)
+    best = torch.zeros(2, len(chosen), TOP, dtype=torch.long)
     with evaluating(model):
         chunks = by_length.split(batch_size)
         for indices in tqdm(chunks, desc=f"evaluate {split}", unit="batch", disable=not progress, leave=False):
             batch = view.batch(indices, max_len)
             scores = model.score(batch.history.to(device), users=batch.users, steps=steps, seed=seed)
             try:
-                found[:, place[indices]] = _both_ranks(scores, batch.target, *_seen(dataset, view, indices)).cpu()
+                ranks, items = _both(scores, batch.target, *_seen(dataset, view, indices))
+                found[:, place[indices]], best[:, place[indices], : items.shape[-1]] = ranks.cpu(), items.cpu()
             except ValueError as problem:
                 raise ValueError(f"readers {batch.users.tolist()[:3]} …: {problem}") from None
     protocol = {
@@ -175,19 +193,32 @@ def _rank(
         "seed": seed,
         "users": len(chosen),
     }
-    who, targets = given.users[chosen], given.targets[chosen]
-    lengths = view.positions[chosen].clone()
-    unfiltered = Evaluation(protocol, who, targets, lengths, found[0])
-    return unfiltered, Evaluation({**protocol, "seen_filtered": True}, who, targets, lengths, found[1])
+    readers = {
+        "users": given.users[chosen],
+        "targets": given.targets[chosen],
+        "lengths": view.positions[chosen].clone(),
+        "popularity": torch.bincount(dataset.train_items(), minlength=dataset.num_items + 1)[view.targets[chosen]],
+    }
+    covered = [metrics.coverage(items, dataset.num_items) for items in best]
+    return (
+        Evaluation(protocol, **readers, ranks=found[0], coverage=covered[0]),
+        Evaluation({**protocol, "seen_filtered": True}, **readers, ranks=found[1], coverage=covered[1]),
+    )
 
 
-def _both_ranks(scores: Tensor, target: Tensor, rows: Tensor, seen: Tensor) -> Tensor:
-    """Ranks `(2, B)` with all candidates and with item `seen[i]` taken out of row `rows[i]`."""
+def _both(scores: Tensor, target: Tensor, rows: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Ranks `(2, B)` and the best items `(2, B, 10)`, with all candidates and with item `seen[i]` out of `rows[i]`."""
     target, rows, seen = target.to(scores.device), rows.to(scores.device), seen.to(scores.device)
-    unfiltered = metrics.ranks(scores, target)
+    ranks, best = metrics.ranks(scores, target), _best(scores)
     own = scores.gather(1, target[:, None])
     scores = scores.index_put_((rows, seen), scores.new_tensor(-torch.inf)).scatter_(1, target[:, None], own)
-    return torch.stack([unfiltered, metrics.ranks(scores, target)])
+    return torch.stack([ranks, metrics.ranks(scores, target)]), torch.stack([best, _best(scores)])
+
+
+def _best(scores: Tensor) -> Tensor:
+    """The ten best items of each row, 0 where fewer are candidates."""
+    values, items = scores[:, 1:].topk(min(TOP, scores.shape[1] - 1))
+    return torch.where(values > -torch.inf, items + 1, 0)
 
 
 def _seen(dataset: SequenceDataset, view: Split, indices: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,12 +1,13 @@
-"""How good a ranking is: ranks, hit rate, NDCG, MRR, and how far chance could have moved them.
+"""How good a ranking is: ranks, hit rate, NDCG, MRR, how far chance could have moved them, and which of two is better.
 
 Each reader has one target, so every metric is a function of one number: the target's rank in the whole catalogue,
-counted from 1. With that rank known, nothing else of the model is needed.
+counted from 1. With that rank known, nothing else of the model is needed. Only two numbers want more: the debiased NDCG
+asks also how popular each target is, and `coverage` looks at the lists and not at the targets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 KS = (5, 10, 20)
+COVERAGE, DEBIASED = "coverage@10", "NDCG@10 debiased"
 
 
 def ranks(scores: Tensor, target: Tensor) -> Tensor:
@@ -92,15 +94,112 @@ def bootstrap(
         raise ValueError(f"level must lie in (0, 1) and draws be at least 1, got {level} and {draws}")
     values, counts = torch.unique(ranks.cpu(), return_counts=True)
     gains = per_rank(values, ks).numpy()
-    share = counts.numpy() / len(ranks)
-    rng = np.random.default_rng(seed)
-    means = []
-    at_once = max(1, 2_000_000 // len(values))  # at most 16 MB of counts in memory
-    for done in range(0, draws, at_once):
-        drawn = rng.multinomial(len(ranks), share, size=min(at_once, draws - done))
-        means.append(drawn @ gains / len(ranks))
-    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    means = np.concatenate([drawn @ gains for drawn in _draws(counts, draws, seed)]) / len(ranks)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return {name: (float(a), float(b)) for name, a, b in zip(names(ks), low, high, strict=True)}
+
+
+def _draws(counts: Tensor, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """Draw as many readers as there are, again and again, from K kinds of which there are `counts (K,)`.
+
+    Yields matrices `(some draws, K)`, how many of each kind were drawn, of at most 16 MB.
+    """
+    readers, share, rng = int(counts.sum()), counts.numpy() / int(counts.sum()), np.random.default_rng(seed)
+    at_once = max(1, 2_000_000 // len(share))
+    for done in range(0, draws, at_once):
+        yield rng.multinomial(readers, share, size=min(at_once, draws - done))
+
+
+# ---------------------------------------------------------------- beyond the popular
+
+
+def coverage(best: Tensor, num_items: int) -> float:
+    """The share of the catalogue that occurs in anybody's list: `best (N, k)` item ids, 0 where a list ends early."""
+    return float((torch.bincount(best.flatten(), minlength=num_items + 1)[1:] > 0).double().mean())
+
+
+def weights(popularity: Tensor) -> Tensor:
+    """What each reader weighs in a debiased metric, `(N,)` float64: 1 / how often its target occurs in training.
+
+    A target that never occurs counts as if it had occurred once.
+    """
+    return 1 / popularity.double().clamp(min=1)
+
+
+def debiased_ndcg(ranks: Tensor, popularity: Tensor, k: int = 10) -> float:
+    """NDCG@k as it would be if every item were asked for equally often: the mean with the `weights` of the readers.
+
+    `popularity (N,)` says how often each reader's target occurs in the training part. Popular items are met
+    more often than others that are liked as much; a weight that is the inverse of how likely a target was to be met
+    takes that out again. That likelihood is taken to be proportional to the popularity itself, with exponent 1 (gamma
+    = 1 in Yang et al. 2018, "Unbiased Offline Recommender Evaluation for Missing-Not-At-Random Implicit Feedback"), and
+    the weights are divided by their sum (the self-normalised estimator of Schnabel et al. 2016).
+    """
+    w = weights(popularity)
+    return float(w @ _gain(ranks.double(), k) / w.sum())
+
+
+def bootstrap_debiased(
+    ranks: Tensor, popularity: Tensor, k: int = 10, level: float = 0.95, draws: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """The percentile bootstrap interval of `debiased_ndcg`; readers are drawn with replacement, as in `bootstrap`."""
+    pairs = torch.stack([_gain(ranks.double(), k), weights(popularity)], dim=1).cpu()
+    kinds, counts = torch.unique(pairs, dim=0, return_counts=True)
+    gain, w = kinds.T
+    sums = torch.stack([gain * w, w], dim=1).numpy()
+    found = np.concatenate([drawn @ sums for drawn in _draws(counts, draws, seed)])
+    low, high = np.quantile(found[:, 0] / found[:, 1], [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+# ---------------------------------------------------------------- two models
+
+
+def compare(
+    a: Tensor,
+    b: Tensor,
+    popularity: Tensor | None = None,
+    ks: Sequence[int] = KS,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Two models on the same readers: ranks `a` and `b`, both `(N,)`. One row a metric, with these columns:
+
+    - `A`, `B` and `difference`, A - B. What makes a reader easy or hard hits both, and cancels in the difference.
+    - `low`, `high`: the percentile bootstrap interval of the difference; each draw takes the same readers for both.
+    - `p`: how often so large a difference would come by chance, two-sided. It is the bootstrap interval turned round:
+      twice the share of draws on the rarer side of zero, (1 + number) / (1 + draws), at most 1. So p is below
+      1 - `level` where the interval excludes zero, and never below 2 / (1 + draws).
+
+    The `popularity (N,)` of the targets in training adds the debiased NDCG@10. Readers count as independent.
+    Raises ValueError when the readers differ in number or there are none.
+    Source: Efron and Tibshirani 1993, Chapters 13 and 15.
+    """
+    if len(a) != len(b) or len(a) == 0:
+        raise ValueError(f"a comparison needs the same readers, at least one, got {len(a)} and {len(b)}")
+    columns = [a, b, torch.ones_like(a) if popularity is None else popularity]
+    (a, b, popular), counts = torch.unique(torch.stack([x.cpu() for x in columns]), dim=1, return_counts=True)
+    rows, one, other = names(ks), per_rank(a, ks), per_rank(b, ks)
+    w = torch.ones_like(one)
+    if popularity is not None:
+        rows.append(DEBIASED)
+        one, other = (torch.cat([x, _gain(r.double(), 10)[:, None]], 1) for x, r in ((one, a), (other, b)))
+        w = torch.cat([w, weights(popular)[:, None]], 1)
+
+    def means(drawn: np.ndarray, gains: Tensor) -> np.ndarray:  # (draws, K), (K, metrics) -> (draws, metrics)
+        return drawn @ (w * gains).numpy() / (drawn @ w.numpy())
+
+    drawn = np.concatenate([means(some, one - other) for some in _draws(counts, draws, seed)])
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    rarer = np.minimum((drawn <= 0).sum(0), (drawn >= 0).sum(0))
+    found = {name: means(counts[None].numpy(), gains)[0] for name, gains in (("A", one), ("B", other))}
+    found |= {"difference": found["A"] - found["B"], "low": low, "high": high}
+    found["p"] = np.minimum(1, 2 * (1 + rarer) / (1 + draws))
+    return pd.DataFrame(found, index=pd.Index(rows, name="metric"))
+
+
+# ---------------------------------------------------------------- groups of readers
 
 
 def by_group(ranks: Tensor, groups: Sequence | Tensor, ks: Sequence[int] = KS) -> pd.DataFrame:

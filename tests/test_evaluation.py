@@ -161,10 +161,45 @@ def test_the_bootstrap_is_drawn_once(monkeypatch):
 def test_the_table_has_a_row_for_each_reader():
     found = evaluate(Fixed(20), random_log())
     table = found.table()
-    assert table.columns.tolist() == ["user", "target", "length", "rank"]
+    assert table.columns.tolist() == ["user", "target", "length", "popularity", "rank"]
+    assert table["target"].tolist() == found.targets.tolist()
     assert table["rank"].tolist() == found.ranks.tolist() and table["length"].tolist() == found.lengths.tolist()
     by_hand = sum(rank <= 5 for rank in table["rank"]) / 30
     assert found.metrics["HR@5"] == pytest.approx(by_hand)
+
+
+def test_coverage_by_hand():
+    data = log([[*range(20, 11, -1), 11, 10, 1, 2], [1, 2, 3]], 20)
+    unfiltered, filtered = evaluate_both(Fixed(20), data, batch_size=1)
+    assert unfiltered.coverage == 10 / 20  # 1 to 10, for both
+    assert filtered.coverage == 11 / 20  # 2 to 9 for the first, who has only these left; 3 to 12 for the second
+    few = evaluate_both(Fixed(6), log([[1, 2, 3]], 6))
+    assert [found.coverage for found in few] == [1.0, 4 / 6]  # nobody is shown what was filtered out
+
+
+def test_coverage_does_not_depend_on_the_batch_size_and_counts_only_whom_it_asks():
+    data = random_log(num_items=60)
+    torch.manual_seed(0)
+    model = models.build("sasrec", 60, d=16)
+    one, all_ = (evaluate_both(model, data, batch_size=size) for size in (1, 500))
+    assert [found.coverage for found in one] == [found.coverage for found in all_]
+    assert evaluate(model, data, users=1).coverage == pytest.approx(10 / 60)
+    assert evaluate(model, data, users=2).coverage <= evaluate(model, data).coverage
+
+
+def test_the_popularity_of_a_target_is_counted_in_the_training_part():
+    data = log([[7, 7, 8, 9, 9], [7, 8, 3, 7], [9, 9], [1, 2, 7]], 10)
+    assert evaluate(Fixed(10), data).popularity.tolist() == [2, 3, 3]  # of 9, 7 and 7; held-out items do not count
+    assert evaluate(Fixed(10), data, "val").popularity.tolist() == [2, 0, 0]
+
+
+def test_the_long_tail_is_judged_from_ranks_and_popularity():
+    found = evaluate(Fixed(20), random_log(), seed=3)
+    tail = found.long_tail
+    assert tail["NDCG@10 debiased"] == metrics.debiased_ndcg(found.ranks, found.popularity) != found.metrics["NDCG@10"]
+    low, high = metrics.bootstrap_debiased(found.ranks, found.popularity, seed=3)
+    assert (tail["NDCG@10 debiased low"], tail["NDCG@10 debiased high"]) == (low, high)
+    assert tail["coverage@10"] == found.coverage and tail.items() <= found.flat().items()
 
 
 def test_flat_is_json_with_metrics_intervals_and_protocol():

@@ -160,6 +160,8 @@ def test_the_record_is_flat_json(data, build, tmp_path):
     for name, split, filtered in (("val", "val", False), ("test_filtered", "test", True), ("test", "test", False)):
         found = evaluate(models.load(tmp_path), data, split, filter_seen=filtered)
         assert record[name]["HR@5"] == pytest.approx(found.metrics["HR@5"], abs=1e-6)
+        assert {key: record[name][key] for key in found.long_tail} == pytest.approx(found.long_tail, abs=1e-6)
+        assert 0 < record[name]["coverage@10"] <= 1
         low, high = found.intervals["MRR"]
         assert (record[name]["MRR low"], record[name]["MRR high"]) == pytest.approx((low, high), abs=1e-6)
         assert done.evaluations[name].metrics == found.metrics
