@@ -1,6 +1,8 @@
 """Metrics against hand-computed numbers, a slow bootstrap, and the cases that a fast implementation gets wrong."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,6 +59,19 @@ def test_metrics_by_hand():
     assert found["HR@5"] == metrics.hit_rate(ranks, 5)
     assert found["NDCG@10"] == pytest.approx(metrics.ndcg(ranks, 10))
     assert found["MRR"] == pytest.approx(metrics.mrr(ranks))
+
+
+def test_every_metric_is_that_of_rectools():
+    """On rankings that RecTools was asked about by tests/oracle_rectools.py."""
+    asked = json.loads((Path(__file__).parent / "oracle_rectools.json").read_text(encoding="utf-8"))
+    ranks, popularity = torch.tensor(asked["ranks"]), torch.tensor(asked["popularity"])
+    debiased = {metrics.DEBIASED: metrics.debiased_ndcg(ranks, popularity)}
+    covered = {metrics.COVERAGE: metrics.coverage(torch.tensor(asked["best"]), asked["items"])}
+    assert {**metrics.summary(ranks), **debiased, **covered} == pytest.approx(asked["metrics"], abs=1e-6, rel=0)
+    assert len(set(asked["metrics"].values())) == 9 and 0.1 < asked["metrics"][metrics.COVERAGE] < 1
+    better = (ranks - 1).clamp(min=1)
+    both = metrics.compare(better, ranks, popularity)
+    assert both["B"].to_dict() == pytest.approx({k: asked["metrics"][k] for k in both.index}, abs=1e-6, rel=0)
 
 
 def test_nobody_to_evaluate_is_an_error():
