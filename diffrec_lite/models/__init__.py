@@ -9,20 +9,33 @@ from pathlib import Path
 from typing import Any
 
 from diffrec_lite.data.shipped import shipped
+from diffrec_lite.models.adrec import ADRec
 from diffrec_lite.models.base import ModelError, Recommender, read_config
-from diffrec_lite.models.baselines import CountModel, Gap, Markov, Popularity
+from diffrec_lite.models.baselines import CountModel, Gap, Markov, Popularity, Ridge
+from diffrec_lite.models.bert4rec import BERT4Rec
+from diffrec_lite.models.bprmf import BPRMF
 from diffrec_lite.models.dcrec import DCRec
 from diffrec_lite.models.denoiser import DiffusionRecommender
 from diffrec_lite.models.diffurec import DiffuRec, DiffuRecSys
+from diffrec_lite.models.hybrid import Hybrid
 from diffrec_lite.models.sequential import GRU4Rec, SASRec, SequentialRecommender
 from diffrec_lite.models.settings import SettingError, Settings
 
+COUNTS = (Popularity, Markov, Gap, Ridge)
+WITHOUT_DIFFUSION = (BPRMF, GRU4Rec, BERT4Rec, SASRec)
+DIFFUSIONS = (DiffuRec, DiffuRecSys, DCRec, ADRec, Hybrid)
 MODELS: dict[str, type[Recommender]] = {
-    model.__name__.lower(): model for model in (Popularity, Markov, Gap, GRU4Rec, SASRec, DiffuRec, DiffuRecSys, DCRec)
+    model.__name__.lower(): model for model in (*COUNTS, *WITHOUT_DIFFUSION, *DIFFUSIONS)
 }
 
 __all__ = [
+    "BPRMF",
+    "COUNTS",
+    "DIFFUSIONS",
     "MODELS",
+    "WITHOUT_DIFFUSION",
+    "ADRec",
+    "BERT4Rec",
     "CountModel",
     "DCRec",
     "DiffuRec",
@@ -30,10 +43,12 @@ __all__ = [
     "DiffusionRecommender",
     "GRU4Rec",
     "Gap",
+    "Hybrid",
     "Markov",
     "ModelError",
     "Popularity",
     "Recommender",
+    "Ridge",
     "SASRec",
     "SequentialRecommender",
     "SettingError",

@@ -1,6 +1,6 @@
-"""What every model has to beat: popularity, a first-order Markov chain, and a rule that counts pairs at a distance.
+"""What every model has to beat: popularity, a Markov chain, counts of pairs at a distance, and one linear regression.
 
-All of them count, and none learns.
+None of them descends a gradient.
 """
 
 from __future__ import annotations
@@ -159,6 +159,57 @@ class Gap(TransitionModel):
         scores = 1e-9 * self.share.repeat(len(history), 1)  # popularity orders what was never seen together
         reach = history.shape[1] if self.settings.recall else 1
         for age in range(reach):
+            self.add_rows(scores, history[:, -1 - age], self.settings.recall**age)
+        scores[:, 0] = -torch.inf
+        return scores
+
+
+@dataclass(frozen=True)
+class RidgeSettings(RecommenderSettings):
+    """`penalty` on the squared weights; `recall`: the item read a places ago counts for recall^a.
+
+    `keep`: so many weights of each item are kept, the largest: all of them would be as many as the square of the items.
+    """
+
+    penalty: float = number(20.0, above=0)
+    recall: float = number(0.5, at_least=0, at_most=1)
+    keep: int = number(300, at_least=1)
+
+
+class Ridge(TransitionModel):
+    """Linear regression of the next item on the items that were read: W = (X'X + penalty I)^-1 X'Y.
+
+    A row of X holds recall^age for each item of a training prefix, the same row of Y a one at the item that follows.
+    Score: x W. (EASE, Steck 2019, is its kin without order.)
+    """
+
+    Settings = RidgeSettings
+
+    def count(self, dataset: SequenceDataset) -> None:
+        s, V = self.settings, self.num_items + 1
+        XX, XY = torch.zeros(V * V), torch.zeros(V * V)
+        for batch in dataset.train.batches(4096, s.max_len):
+            L = batch.history.shape[1]
+            x = s.recall ** torch.arange(L - 1.0, -1.0, -1.0) * (batch.history != 0)
+            XX.index_add_(
+                0,
+                (batch.history[:, :, None] * V + batch.history[:, None, :]).flatten(),
+                (x[:, :, None] * x[:, None, :]).flatten(),
+            )
+            XY.index_add_(0, (batch.history * V + batch.target[:, None]).flatten(), x.flatten())
+        XX, XY = XX.view(V, V), XY.view(V, V)
+        XX.diagonal().add_(s.penalty)
+        W = torch.cholesky_solve(XY, torch.linalg.cholesky(XX))[1:, 1:]
+        del XX, XY
+        best = W.abs().topk(min(s.keep, self.num_items)).indices
+        origin = torch.arange(1, V).repeat_interleave(best.shape[1])
+        self.keep(origin, best.flatten() + 1, W.gather(1, best).flatten(), dataset)
+
+    def score(
+        self, history: Tensor, users: Sequence[int] | Tensor | None = None, steps: int | None = None, seed: int = 0
+    ) -> Tensor:
+        scores = 1e-9 * self.share.repeat(len(history), 1)  # popularity orders what never followed
+        for age in range(history.shape[1]):
             self.add_rows(scores, history[:, -1 - age], self.settings.recall**age)
         scores[:, 0] = -torch.inf
         return scores

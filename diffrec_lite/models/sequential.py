@@ -1,7 +1,8 @@
 """Models without a diffusion that predict the next item at every position of a history at once: SASRec and GRU4Rec.
 
-Both learn by cross-entropy over the whole catalogue, and not with a sampled negative or two as in the originals:
-this is the difference between a weak baseline and a strong one (Klenitskiy and Vasilev 2023).
+By default both learn by cross-entropy over the whole catalogue, and not with a sampled negative or two as in the
+originals: this is the difference between a weak baseline and a strong one (Klenitskiy and Vasilev 2023). The other
+losses are there to be compared.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from torch import Tensor, nn
 
 from diffrec_lite.data import Batch
 from diffrec_lite.layers import Positions, RelativePositions, SeenBias, TransformerBlock, causal_mask
+from diffrec_lite.models import negatives
 from diffrec_lite.models.base import Recommender
-from diffrec_lite.models.settings import Settings, choice, number
+from diffrec_lite.models.settings import SettingError, Settings, choice, number
 from diffrec_lite.models.softmax import cross_entropy, prefixes
 from diffrec_lite.noise import NormalNoise
 
@@ -33,29 +35,42 @@ class SequentialRecommender(Recommender):
     def __init__(self, num_items: int, **settings: Any) -> None:
         super().__init__(num_items, **settings)
         s = self.settings
-        self.item_embedding = nn.Embedding(num_items + 1, s.d, padding_idx=0)
-        nn.init.normal_(self.item_embedding.weight[1:], std=s.item_std)
+        self.item_embedding = self.table()
         self.item_dropout = nn.Dropout(s.item_dropout)
         self.norm = nn.LayerNorm(s.d)
-        self.seen_bias = SeenBias() if s.seen_bias else None
+        self.seen_bias = SeenBias() if getattr(s, "seen_bias", False) else None
+
+    def table(self) -> nn.Embedding:
+        """A vector for each item and, at 0, none for the padding."""
+        table = nn.Embedding(self.num_items + 1, self.settings.d, padding_idx=0)
+        nn.init.normal_(table.weight[1:], std=self.settings.item_std)
+        return table
 
     def encode(self, history: Tensor, last: bool = False) -> Tensor:
         """`(B, L)` -> `(B, L, d)`: at each position, all that the history tells so far; with `last`, the last alone."""
         raise NotImplementedError
 
+    def compared(self) -> Tensor:
+        """The vectors of all items, `(V, d)`, with which the encoder's output is compared."""
+        return self.item_embedding.weight
+
     def logits(self, x: Tensor, history: Tensor | None) -> Tensor:
         """`(N, d)` and what each has read, `(N, L)` -> `(N, V)`, padding at -inf."""
-        scores = x @ self.item_embedding.weight.T
+        scores = x @ self.compared().T
         if self.seen_bias is not None:
             scores = self.seen_bias(scores, history)
         scores[:, 0] = -torch.inf
         return scores
 
     def loss(self, batch: Batch, noise: NormalNoise, epoch: float = 0.0) -> dict[str, Tensor]:
-        history = batch.history
-        following = torch.cat([history[:, 1:], batch.target[:, None]], dim=1) * (history != 0)
-        read = prefixes(history, history.shape[1]) if self.seen_bias is not None else None
-        return {"loss": cross_entropy(self.logits, self.encode(history), following, read, self.num_items + 1)}
+        history, n = batch.history, batch.history.shape[1] if self.learns_from == "sequences" else 1
+        following = (torch.cat([history[:, 1:], batch.target[:, None]], dim=1) * (history != 0))[:, -n:]
+        read = prefixes(history, n) if self.seen_bias is not None else None
+        return {"loss": self.compare(self.encode(history, last=n == 1), following, read, noise)}
+
+    def compare(self, x: Tensor, target: Tensor, read: Tensor | None, noise: NormalNoise) -> Tensor:
+        """The loss of the outputs `x (B, n, d)` whose next items are `target (B, n)`: over the whole catalogue."""
+        return cross_entropy(self.logits, x, target, read, self.num_items + 1)
 
     def score(
         self, history: Tensor, users: Sequence[int] | Tensor | None = None, steps: int | None = None, seed: int = 0
@@ -65,8 +80,15 @@ class SequentialRecommender(Recommender):
 
 @dataclass(frozen=True)
 class SASRecSettings(Settings):
-    """`blocks`, `heads`, `dropout`: the Transformer. `positions`: "recency", a vector for each place counted from the
-    end (the original's), or "relative", a bias on the attention, for which a prefix is like a whole history.
+    """`blocks`, `heads`, `dropout`: the Transformer.
+
+    - `positions`: "recency", a vector for each place counted from the end (the original's), or "relative", a bias on
+      the attention, for which a prefix is like a whole history.
+    - `learns_from`: "sequences", every position at once, or "prefixes", one example for each.
+    - `loss`: "softmax" over the catalogue, "sampled" (softmax among `negatives` items), or "bce" (the original's, with
+      `negatives` = 1).
+    - `tied`: the item vectors that are read are also those that are compared. Untied, there are two tables.
+    - `input_norm`: a layer norm on the vectors that are read.
     """
 
     max_len: int = number(50, at_least=1)
@@ -78,6 +100,16 @@ class SASRecSettings(Settings):
     item_std: float = number(0.05, at_least=0)
     seen_bias: bool = False
     positions: str = choice("recency", "relative")
+    learns_from: str = choice("sequences", "prefixes")
+    loss: str = choice("softmax", "sampled", "bce")
+    negatives: int = number(1, at_least=1)
+    tied: bool = True
+    input_norm: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.loss != "softmax" and self.seen_bias:
+            raise SettingError("seen_bias needs loss='softmax': a few items drawn are hardly ever what was read")
 
 
 class SASRec(SequentialRecommender):
@@ -88,6 +120,9 @@ class SASRec(SequentialRecommender):
     def __init__(self, num_items: int, **settings: Any) -> None:
         super().__init__(num_items, **settings)
         s = self.settings
+        self.learns_from = s.learns_from
+        self.output = None if s.tied else self.table()
+        self.input_norm = nn.LayerNorm(s.d) if s.input_norm else None
         by_recency = s.positions == "recency"
         self.positions = Positions(s.max_len, s.d) if by_recency else None
         self.relative = None if by_recency else RelativePositions(s.heads, s.max_len)
@@ -99,10 +134,22 @@ class SASRec(SequentialRecommender):
             e = e + self.positions(e)
         else:
             mask = self.relative(mask, *mask.shape[2:])
-        x = self.item_dropout(e)
+        x = self.item_dropout(e if self.input_norm is None else self.input_norm(e))
         for block in self.blocks[:-1]:
             x = block(x, mask)
         return self.norm(self.blocks[-1](x, mask, last=last))
+
+    def compared(self) -> Tensor:
+        return self.item_embedding.weight if self.output is None else self.output.weight
+
+    def compare(self, x: Tensor, target: Tensor, read: Tensor | None, noise: NormalNoise) -> Tensor:
+        s = self.settings
+        if s.loss == "softmax":
+            return super().compare(x, target, read, noise)
+        others = negatives.draw(noise, target, self.num_items, s.negatives)
+        e = self.compared()
+        positive, negative = (x * e[target]).sum(-1), (e[others] @ x[..., None])[..., 0]
+        return (negatives.sampled_softmax if s.loss == "sampled" else negatives.bce)(positive, negative, target)
 
 
 @dataclass(frozen=True)

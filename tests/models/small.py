@@ -9,8 +9,11 @@ from diffrec_lite.models import DCRec, Recommender
 
 ITEMS = 30
 SMALL = {"d": 16, "blocks": 2, "heads": 2, "max_len": 12}
-DIFFUSIONS = ["diffurec", "diffurecsys", "dcrec"]
-TRAINED = [*DIFFUSIONS, "sasrec", "gru4rec"]
+DIFFUSIONS = ["diffurec", "diffurecsys", "dcrec", "adrec", "hybrid"]
+TRAINED = [*DIFFUSIONS, "sasrec", "gru4rec", "bert4rec", "bprmf"]
+
+# As published the noise hardly reaches the scores of these models; so it does.
+LOUD = {"adrec": {"quiet": 1.0}, **{name: {"delta": 1.0} for name in ("diffurec", "diffurecsys", "dcrec", "hybrid")}}
 
 REPAIRS = {
     "detach_target": True,
@@ -32,6 +35,13 @@ VARIANTS = {
     "sasrec": ("sasrec", {}),
     "sasrec, seen bias": ("sasrec", {"seen_bias": True}),
     "sasrec, relative": ("sasrec", {"positions": "relative"}),
+    "sasrec, prefixes": ("sasrec", {"learns_from": "prefixes", "seen_bias": True, "input_norm": True}),
+    "sasrec, one negative": ("sasrec", {"loss": "bce", "tied": False}),
+    "sasrec, sampled": ("sasrec", {"loss": "sampled", "negatives": 3}),
+    "bert4rec": ("bert4rec", {}),
+    "bert4rec, seen bias": ("bert4rec", {"seen_bias": True}),
+    "bprmf": ("bprmf", {"decay": 0.8}),
+    "bprmf, two negatives": ("bprmf", {"negatives": 2}),
     "gru4rec": ("gru4rec", {}),
     "gru4rec, seen bias": ("gru4rec", {"seen_bias": True, "layers": 2}),
     "dcrec": ("dcrec", {}),
@@ -40,6 +50,10 @@ VARIANTS = {
     "dcrec, repaired": ("dcrec", REPAIRS),
     "dcrec, repaired, explicit only": ("dcrec", {**REPAIRS, "implicit": False}),
     "dcrec, causal": ("dcrec", CAUSAL),
+    "adrec": ("adrec", {"quiet": 1.0}),
+    "adrec, seen bias": ("adrec", {"seen_bias": True, "samples": 2}),
+    "hybrid": ("hybrid", {**REPAIRS, "quiet": 0.5}),
+    "hybrid, causal": ("hybrid", CAUSAL),
     "dcrec, causal, a step for each": ("dcrec", {**CAUSAL, "implicit": False, "step_for_each": True}),
 }
 

@@ -154,3 +154,37 @@ def test_gap_survives_saving(toy, tmp_path):
     model.save_pretrained(tmp_path)
     history = pad([[3], [1, 2]])
     assert torch.equal(models.load(tmp_path).score(history), model.score(history))
+
+
+# ---------------------------------------------------------------- ridge
+
+
+def test_ridge_is_the_linear_regression_of_the_next_item(toy):
+    model = models.build("ridge", ITEMS, penalty=2.0, recall=0.5, keep=ITEMS)
+    model.fit_counts(toy)
+    rows, targets = [], []
+    for user in range(toy.num_users):
+        items = toy.history(user)[:-2].tolist()
+        for n in range(1, len(items)):
+            x = torch.zeros(ITEMS + 1)
+            for age, item in enumerate(reversed(items[:n])):
+                x[item] += 0.5**age
+            rows.append(x)
+            targets.append(items[n])
+    X, Y = torch.stack(rows), F.one_hot(torch.tensor(targets), ITEMS + 1).float()
+    W = torch.linalg.solve(X.T @ X + 2.0 * torch.eye(ITEMS + 1), X.T @ Y)
+    history = torch.tensor([[0, 0, 1, 2], [3, 4, 2, 1]])
+    age = 0.5 ** torch.tensor([3.0, 2.0, 1.0, 0.0])
+    expected = torch.stack([sum(a * W[i] for a, i in zip(age, row, strict=True)) for row in history])
+    assert expected.abs().max() > 0.1
+    assert torch.allclose(model.score(history)[:, 1:], expected[:, 1:], atol=1e-5)
+
+
+def test_ridge_keeps_the_largest_weights_of_each_item(toy):
+    whole, part = (models.build("ridge", ITEMS, keep=keep) for keep in (ITEMS, 3))
+    for model in (whole, part):
+        model.fit_counts(toy)
+    assert torch.equal(torch.bincount(part.origin)[1:], torch.full((ITEMS,), 3))
+    for item in range(1, ITEMS + 1):
+        kept, every = part.weight[part.origin == item], whole.weight[whole.origin == item]
+        assert torch.allclose(kept.abs().sort().values, every.abs().sort().values[-3:], atol=1e-6)

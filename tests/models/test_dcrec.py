@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from diffrec_lite.data import pad
 from diffrec_lite.layers import CondLN, PlainLN
 from diffrec_lite.models import DCRec
-from diffrec_lite.models.dcrec import DCRecSettings
+from diffrec_lite.models.dcrec_settings import DCRecSettings
 from diffrec_lite.noise import Noise
 
 # ---------------------------------------------------------------- as printed

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from diffrec_lite.data import pad
 from diffrec_lite.models import DCRec
-from diffrec_lite.models.dcrec import DCRecSettings
+from diffrec_lite.models.dcrec_settings import DCRecSettings
 from diffrec_lite.noise import Noise
 
 DCRECS = [variant for variant, (name, _) in VARIANTS.items() if name == "dcrec"]

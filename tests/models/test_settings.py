@@ -11,6 +11,7 @@ from models.small import ITEMS, VARIANTS, make
 
 from diffrec_lite import models
 from diffrec_lite.models import MODELS, DCRec, ModelError, SettingError
+from diffrec_lite.models.packed import pack
 from diffrec_lite.models.settings import Settings, choice, number
 
 CLASSES = sorted({model.Settings for model in MODELS.values()}, key=lambda one: one.__name__)
@@ -165,7 +166,7 @@ def test_an_empty_catalogue_is_refused(wrong):
 
 
 def test_unknown_models_and_impossible_widths_are_refused():
-    with pytest.raises(ModelError, match="unknown model 'dcrek'; choose one of popularity, markov, gap, gru4rec"):
+    with pytest.raises(ModelError, match="unknown model 'dcrek'; choose one of popularity, markov, gap, ridge"):
         models.build("dcrek", ITEMS)
     for name in ("diffurec", "dcrec", "sasrec"):
         with pytest.raises(ValueError, match="multiple"):
@@ -219,9 +220,10 @@ def test_settings_come_back_from_a_file(variant, tmp_path):
     ],
 )
 def test_a_config_of_an_older_version_is_refused_with_its_file(change, message, tmp_path):
-    make("dcrec").save_pretrained(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, **change}))
+    model = make("dcrec")
+    config = {**model.config, **change}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.safetensors").write_bytes(pack(model.state_dict(), {"config": config}))
     for read in (models.load, DCRec.from_pretrained):
         with pytest.raises(ModelError, match=message) as refused:
             read(tmp_path)
