@@ -62,7 +62,7 @@ class Evaluation:
     """The outcome for N readers. `users`, `targets`, `lengths` (of the history) and `ranks` are `(N,)` int64.
 
     `popularity (N,)` says how often each target occurs in the training part, `coverage` which share of the catalogue
-    is among anybody's ten best.
+    is among anybody's ten best. `protocol` says how it was asked; its `unknown_targets` never occur in training.
     """
 
     protocol: dict[str, Any]
@@ -183,8 +183,15 @@ def _rank(
                 found[:, place[indices]], best[:, place[indices], : items.shape[-1]] = ranks.cpu(), items.cpu()
             except ValueError as problem:
                 raise ValueError(f"readers {batch.users.tolist()[:3]} …: {problem}") from None
+    readers = {
+        "users": given.users[chosen],
+        "targets": given.targets[chosen],
+        "lengths": view.positions[chosen].clone(),
+        "popularity": torch.bincount(dataset.train_items(), minlength=dataset.num_items + 1)[view.targets[chosen]],
+    }
     protocol = {
         "dataset": dataset.name,
+        "held_out": dataset.cut.name,
         "split": split,
         "seen_filtered": False,
         "candidates": dataset.num_items,
@@ -192,12 +199,7 @@ def _rank(
         "steps": steps if steps is not None else getattr(model, "sampling_steps", None),
         "seed": seed,
         "users": len(chosen),
-    }
-    readers = {
-        "users": given.users[chosen],
-        "targets": given.targets[chosen],
-        "lengths": view.positions[chosen].clone(),
-        "popularity": torch.bincount(dataset.train_items(), minlength=dataset.num_items + 1)[view.targets[chosen]],
+        "unknown_targets": int((readers["popularity"] == 0).sum()),
     }
     covered = [metrics.coverage(items, dataset.num_items) for items in best]
     return (

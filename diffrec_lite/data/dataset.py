@@ -1,8 +1,9 @@
-"""Interaction logs as data sets: every user's items in order of time, split by leave-one-out.
+"""Interaction logs as data sets: every user's items in order of time, cut into training, validation and test.
 
-The last item of a user is the test target, the one before it the validation target, and everything earlier is for
-training. When the test target is asked for, the validation item belongs to the history. Users with fewer than three
-interactions are only trained on.
+By leave-one-out, the last item of a user is the test target, the one before it the validation target, and everything
+earlier is for training; users with fewer than three interactions are only trained on. A temporal split cuts all
+sequences at the same two moments. Both stand in `splitting.py`. When the test target is asked for, what comes before it
+belongs to the history, the validation item too.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from diffrec_lite.data.files import LOG_ENDINGS, catalogue_beside, is_table, rea
 from diffrec_lite.data.log import as_catalogue, as_log, one_line
 from diffrec_lite.data.prepare import in_order, k_core, number_tokens
 from diffrec_lite.data.shipped import shipped
+from diffrec_lite.data.splitting import LEAVE_ONE_OUT, Cuts, cuts_of, leave_one_out, positions_only, tied
 
 __all__ = ["Batch", "DataError", "SequenceDataset", "Split", "load", "pad"]
 
@@ -39,6 +41,9 @@ class SequenceDataset:
     - `user_tokens`, `item_tokens`: the names that the source uses. `item_tokens[i]` belongs to item i, "[PAD]" to 0.
     - `titles`: like `item_tokens`, "" for the padding; None where the source has no titles.
     - `item_features`: a row for each item, its index the item id; None where the source has none.
+    - `cuts`: where the sequences are cut for validation and test; by default leave-one-out.
+    - `tied (num_interactions,)` bool: what happened at the same time as its neighbour in the sequence; None where the
+      source has no times but positions. Events that are tied stand in the order of the source's rows.
     """
 
     name: str
@@ -48,30 +53,43 @@ class SequenceDataset:
     item_tokens: list[str] = field(repr=False)
     titles: list[str] | None = field(default=None, repr=False)
     item_features: pd.DataFrame | None = field(default=None, repr=False)
+    cuts: Cuts | None = field(default=None, repr=False)
+    tied: Tensor | None = field(default=None, repr=False)
 
     @classmethod
     def from_log(
-        cls, log: pd.DataFrame, name: str = "log", catalogue: pd.DataFrame | None = None, duplicates: str = "keep"
+        cls,
+        log: pd.DataFrame,
+        name: str = "log",
+        catalogue: pd.DataFrame | None = None,
+        duplicates: str = "keep",
+        split: str = LEAVE_ONE_OUT,
     ) -> SequenceDataset:
         """A data set from a table of events: see `log.as_log` for its columns, and for what a token and a time may be.
 
         `catalogue` describes items: its index, or its column `item_id`, are their tokens, and a column `title` (or
-        `movie_title`, `name`) their titles. `duplicates` is "keep", "first" or "last" (see `prepare.in_order`). Users
-        and items are numbered in the natural order of their tokens. Raises DataError for a table that cannot be used.
+        `movie_title`, `name`) their titles. `duplicates` is "keep", "first" or "last" (see `prepare.in_order`), and
+        `split` "leave-one-out" or "temporal" (see `splitting`). Users and items are numbered in the natural order of
+        their tokens. Raises DataError for a table that cannot be used.
         """
         catalogue = None if catalogue is None else as_catalogue(catalogue, f"{name}, catalogue")
-        return cls._from_clean(as_log(log, name), name, catalogue, duplicates)
+        return cls._from_clean(as_log(log, name), name, catalogue, duplicates, split)
 
     @classmethod
     def _from_clean(
-        cls, log: pd.DataFrame, name: str, catalogue: pd.DataFrame | None, duplicates: str
+        cls, log: pd.DataFrame, name: str, catalogue: pd.DataFrame | None, duplicates: str, split: str, k: int = 0
     ) -> SequenceDataset:
+        # Asked before any filter, which would leave gaps in positions.
+        timed = not positions_only(pd.factorize(log["user"])[0], log["timestamp"].to_numpy())
+        if k:
+            log = k_core(log, k)
         if log.empty:
             raise DataError(f"{name}: no interactions are left; check the source and the k-core filter")
         log = in_order(log, duplicates)
         users, user_tokens = number_tokens(log["user"])
         items, item_tokens = number_tokens(log["item"])
-        items = items[np.argsort(users, kind="stable")] + 1
+        by_user = np.argsort(users, kind="stable")
+        users, items, times = users[by_user], items[by_user] + 1, log["timestamp"].to_numpy()[by_user]
         offsets = np.concatenate([[0], np.cumsum(np.bincount(users, minlength=len(user_tokens)))])
         titles = features = None
         if catalogue is not None:
@@ -94,6 +112,8 @@ class SequenceDataset:
             ["[PAD]", *item_tokens],
             titles,
             features,
+            cuts_of(split, users, times, timed, name),
+            tied(users, times) if timed else None,
         )
 
     @property
@@ -133,9 +153,14 @@ class SequenceDataset:
         return self.items[self.offsets[user] : self.offsets[user + 1]]
 
     @cached_property
+    def cut(self) -> Cuts:
+        """Where the sequences are cut: as `cuts` says, or else by leave-one-out."""
+        return self.cuts or leave_one_out(self.lengths)
+
+    @cached_property
     def train(self) -> Split:
         """Every prefix of the training part: what comes next after 1, 2, 3 … items."""
-        examples = (self._train_lengths() - 1).clamp(min=0)
+        examples = (self.cut.before_val - 1).clamp(min=0)
         users = torch.arange(self.num_users).repeat_interleave(examples)
         first = examples.cumsum(0) - examples
         positions = torch.arange(len(users)) - first[users] + 1
@@ -143,13 +168,13 @@ class SequenceDataset:
 
     @cached_property
     def val(self) -> Split:
-        """The second last item of everyone with at least three."""
-        return self._held_out(2)
+        """The first item after the first cut, of everyone who has one and a history."""
+        return self._held_out("val", self.cut.before_val)
 
     @cached_property
     def test(self) -> Split:
-        """The last item of everyone with at least three; the validation item is part of the history."""
-        return self._held_out(1)
+        """The first item after the second cut; what lies between the cuts is part of the history."""
+        return self._held_out("test", self.cut.before_test)
 
     def train_items(self) -> Tensor:
         """All items of the training part, user after user: what may be counted."""
@@ -161,17 +186,14 @@ class SequenceDataset:
         later = split.starts + split.positions
         return self.items[later - 1], self.items[later]
 
-    def _train_lengths(self) -> Tensor:
-        return torch.where(self.lengths < 3, self.lengths, self.lengths - 2)
-
     def _in_train(self) -> Tensor:
         users = torch.arange(self.num_users).repeat_interleave(self.lengths)
         position = torch.arange(len(users)) - self.offsets[users]
-        return position < self._train_lengths()[users]
+        return position < self.cut.before_val[users]
 
-    def _held_out(self, from_end: int) -> Split:
-        users = (self.lengths >= 3).nonzero().flatten()
-        return Split(self.items, users, self.offsets[users], self.lengths[users] - from_end)
+    def _held_out(self, split: str, positions: Tensor) -> Split:
+        users = self.cut.asked(split, self.lengths)[0].nonzero().flatten()
+        return Split(self.items, users, self.offsets[users], positions[users])
 
 
 def load(
@@ -181,6 +203,7 @@ def load(
     k: int = 0,
     duplicates: str = "keep",
     columns: dict[str, str] | None = None,
+    split: str = LEAVE_ONE_OUT,
 ) -> SequenceDataset:
     """A data set by name or from a file.
 
@@ -191,13 +214,11 @@ def load(
       `.item` file of the same name beside it gives titles and features.
 
     `k` > 0 applies the k-core filter, `duplicates` is "keep", "first" or "last", and `columns` maps "user", "item" and
-    "timestamp" to the file's own names. Raises DataError, which says what is wrong and what to do.
+    "timestamp" to the file's own names. `split` is "leave-one-out", or "temporal" for sources with real times. Raises
+    DataError, which says what is wrong and what to do.
     """
     path, name = find(source, data_dir)
-    log = read_log(path, columns)
-    if k:
-        log = k_core(log, k)
-    return SequenceDataset._from_clean(log, name, catalogue_beside(path), duplicates)
+    return SequenceDataset._from_clean(read_log(path, columns), name, catalogue_beside(path), duplicates, split, k)
 
 
 def find(source: str | Path, data_dir: str | Path | None = None) -> tuple[Path, str]:

@@ -204,7 +204,8 @@ def take(state: Progress, row: dict[str, float], model: Recommender, optimizer: 
 def run_settings(model: Recommender, dataset: SequenceDataset, recipe: Recipe, seed: int) -> dict[str, Any]:
     """What a resumed run must have in common with its beginning; the number of epochs and the patience may grow."""
     training = {name: value for name, value in recipe.as_dict().items() if name not in ("epochs", "patience")}
-    return {**model.config, **training, "seed": seed, "dataset": dataset.name, "data": fingerprint(dataset)}
+    split = {} if dataset.cuts is None else {"split": dataset.cuts.name}
+    return {**model.config, **training, "seed": seed, "dataset": dataset.name, **split, "data": fingerprint(dataset)}
 
 
 def record(
