@@ -13,9 +13,9 @@ import pandas as pd
 from diffrec_lite.data.door import expand
 from diffrec_lite.data.files import read_log
 from diffrec_lite.data.prepare import in_order
+from diffrec_lite.data.whole import write
 from diffrec_lite.models.base import Recommender
 from diffrec_lite.models.catalogue import Catalogue
-from diffrec_lite.training.checkpoint import write
 
 SCORES_AT_ONCE = 4_000_000
 ENDINGS = (".csv", ".parquet")
@@ -73,7 +73,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 def check_ending(path: Path) -> None:
     """Raise ValueError unless `write_table` can write a file of this name."""
     if path.suffix not in ENDINGS:
-        raise ValueError(f"--out {path}: the name must end in {' or '.join(ENDINGS)}")
+        raise ValueError(f"{path}: the name must end in {' or '.join(ENDINGS)}")
 
 
 def _id(token: str, catalogue: Catalogue, where: str = "") -> int:

@@ -10,9 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import os
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +25,7 @@ from diffrec_lite.data.door import DataError, door, expand
 from diffrec_lite.data.files import catalogue_beside, is_table, read_log, stem
 from diffrec_lite.data.log import as_catalogue, as_log, one_line
 from diffrec_lite.data.prepare import in_order, k_core
+from diffrec_lite.data.whole import write_all
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def prepare(name: str, source: str | Path | None = None, out: str | Path | None 
             drafts[catalogue] = _atomic(items.reset_index(), "token_seq")
         elif catalogue.exists() and is_table(source) and not beside:
             raise DataError(f"{catalogue} is there already and describes the items of other data; move it away first")
-        _write(drafts)
+        write_all(drafts)
     return path
 
 
@@ -230,22 +229,6 @@ def _atomic(table: pd.DataFrame, other: str) -> str:
         kind = "token" if name.endswith("_id") else "float" if number else other
         text[f"{name}:{kind}"] = table[name] if number else table[name].map(one_line, na_action="ignore")
     return pd.DataFrame(text).to_csv(sep="\t", index=False, quoting=csv.QUOTE_NONE, lineterminator="\n")
-
-
-def _write(texts: dict[Path, str]) -> None:
-    """Write each text beside its place; when all are there, rename them."""
-    drafts = {}
-    try:
-        for path, text in texts.items():
-            handle, drafts[path] = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            with open(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            os.chmod(drafts[path], 0o644)
-        for path, draft in drafts.items():
-            os.replace(draft, path)
-    finally:
-        for draft in drafts.values():
-            Path(draft).unlink(missing_ok=True)
 
 
 # ------------------------------------------------------------ the data sets

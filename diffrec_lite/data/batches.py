@@ -37,19 +37,19 @@ def pad(histories: Tensor | Sequence[Sequence[int] | Tensor], max_len: int | Non
     """Histories of any lengths as one matrix `(B, L)`, padded with 0 on the left; the last `max_len` items are kept.
 
     A tensor `(B, L)` counts as padded already and is only cut. Raises ValueError, with the number of the history, for
-    one that is empty, holds a 0 or is padded on the right.
+    one that is empty, holds a 0, is padded on the right, or consists of anything but whole numbers.
     """
     if max_len is not None and max_len < 1:
         raise ValueError(f"max_len must be at least 1, got {max_len}")
     if isinstance(histories, Tensor):
         if histories.dim() != 2:
             raise ValueError(f"a tensor of histories must be (B, L), got {tuple(histories.shape)}")
-        matrix = histories.long()
+        matrix = _ids(histories, "a tensor of histories")
         lengths = (matrix != 0).long().cumsum(1).ne(0).sum(1)  # from the first item on
         empty = lengths == 0
         _refuse_gaps(matrix, lengths)
     else:
-        rows = [torch.as_tensor(history, dtype=torch.long) for history in histories]
+        rows = [_ids(history, f"history {i}") for i, history in enumerate(histories)]
         if any(row.dim() != 1 for row in rows):
             raise ValueError("histories must be a list of lists of item ids, one list a reader")
         lengths = torch.tensor([len(row) for row in rows], dtype=torch.long)
@@ -63,6 +63,17 @@ def pad(histories: Tensor | Sequence[Sequence[int] | Tensor], max_len: int | Non
     if bool(empty.any()):
         raise ValueError(f"history {int(empty.nonzero()[0])} is empty; a model needs at least one item")
     return matrix if max_len is None else matrix[:, -max_len:]
+
+
+def _ids(values: Tensor | Sequence[int], what: str) -> Tensor:
+    """Item ids as int64. Raises ValueError where rounding would have to make an id of something."""
+    try:
+        ids = torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as problem:
+        raise ValueError(f"{what} does not consist of item ids: {problem}") from None
+    if ids.numel() and (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool):
+        raise ValueError(f"{what} holds {str(ids.dtype).removeprefix('torch.')} numbers; item ids are whole numbers")
+    return ids.long()
 
 
 def _refuse_gaps(matrix: Tensor, lengths: Tensor) -> None:

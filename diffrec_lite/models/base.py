@@ -18,9 +18,11 @@ from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
 from torch import Tensor, nn
 
 from diffrec_lite.data import Batch, SequenceDataset, pad
+from diffrec_lite.data.whole import flush, write
 from diffrec_lite.evaluation import evaluating
 from diffrec_lite.models.catalogue import Catalogue
 from diffrec_lite.models.packed import PackError, about, pack, unpack
+from diffrec_lite.models.reading import checking
 from diffrec_lite.models.settings import SettingError, Settings, number
 from diffrec_lite.noise import NormalNoise
 
@@ -54,6 +56,14 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
     Settings: type[Settings] = RecommenderSettings
     learns_from = "prefixes"
     catalogue: Catalogue | None = None
+    trusts = False  # whether histories are known to be good already
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Both ways in check the histories that they get, whatever the subclass does (`reading.py`)."""
+        super().__init_subclass__(**kwargs)
+        for name in ("score", "trajectory"):
+            if name in vars(cls):
+                setattr(cls, name, checking(vars(cls)[name]))
 
     def __init__(self, num_items: int, **settings: Any) -> None:
         super().__init__()
@@ -79,6 +89,7 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
 
         `users (B,)` names the readers and, with `seed`, fixes the noise of a sampler; the default is 0 … B - 1.
         `steps` is the number of denoising steps. Models without a sampler ignore all three.
+        Raises ValueError for what is no history (`reading.readable`), and for more or fewer users than histories.
         """
         raise NotImplementedError
 
@@ -117,28 +128,24 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
         holds. Raises ValueError for an empty history, an id outside 1 … num_items, or a k outside 1 … num_items.
         """
         whole = pad(histories).cpu()
-        history = whole[:, -self.max_len :]
-        if int(whole.max()) > self.num_items or int(whole.min()) < 0:
-            worst = int(whole.max() if whole.max() > self.num_items else whole.min())
-            raise ValueError(f"item id {worst} is not in the catalogue (1 … {self.num_items})")
         if not 1 <= k <= self.num_items:
             raise ValueError(f"k must lie in 1 … {self.num_items}, got {k}")
         device = next(iter(self.state_dict().values())).device
         with evaluating(self):
-            scores = self.score(history.to(device), users, steps, seed).float().cpu()
+            scores = self.score(whole.to(device), users, steps, seed).float().cpu()
         if bool(scores.isnan().any()):
             raise ValueError("the scores hold NaN; the model's weights are not usable")
         if filter_seen:
             scores.scatter_(1, whole, -torch.inf)
         best, items = scores.topk(k)
-        users = range(len(history)) if users is None else users
+        users = range(len(whole)) if users is None else users
         titles = self.catalogue.titles if titles is None and self.catalogue is not None else titles
         table = pd.DataFrame(
             {
                 "user_id": [int(user) for user in users for _ in range(k)],
                 "item_id": items.flatten().tolist(),
                 "score": best.flatten().tolist(),
-                "rank": list(range(1, k + 1)) * len(history),
+                "rank": list(range(1, k + 1)) * len(whole),
                 "title": [titles[i] if titles is not None else "" for i in items.flatten().tolist()],
             }
         )
@@ -165,7 +172,20 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
         return super().save_pretrained(save_directory, **{**kwargs, "config": self.config})
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        (save_directory / WEIGHTS).write_bytes(self.packed())
+        self.save_files(save_directory)
+
+    def save_files(self, folder: Path, weights: dict[str, Tensor] | None = None) -> None:
+        """Write `model.safetensors`, with `weights` or the model's own, and `config.json`.
+
+        A kill at any moment leaves the model that was there or this one: the weights carry their config, so that a
+        reader does without `config.json` while another model's is exchanged.
+        """
+        path, config = folder / CONFIG, json.dumps(self.config, sort_keys=True, indent=2)
+        if path.exists() and path.read_bytes() != config.encode():
+            path.unlink()
+            flush(folder)
+        write(folder / WEIGHTS, self.packed(weights))
+        write(path, config)
 
     @classmethod
     def _from_pretrained(
@@ -198,6 +218,8 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
         if made_by is None:  # there is no config.json
             settings = {**known.get("config", {}), **settings}
             settings.pop("model", None)
+        elif known.get("config"):
+            _compare(read_config(path.parent), known["config"], path)
         try:
             model = cls(**settings)
         except (RuntimeError, TypeError, SettingError) as problem:
@@ -210,6 +232,16 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
             raise ModelError(f"{path}: names {len(catalogue.tokens) - 1} items and weighs {model.num_items}")
         model.catalogue, model.trained_on = catalogue, known.get("trained_on", {})
         return model.eval()
+
+
+def _compare(config: dict[str, Any], made_with: dict[str, Any], path: Path) -> None:
+    """Raise ModelError where `config.json` is not what the weights were made with."""
+    for name in sorted(config.keys() & made_with.keys()):
+        if config[name] != made_with[name]:
+            raise ModelError(
+                f"{path}: made with {name} {made_with[name]!r}, but {CONFIG} beside it says {config[name]!r}; "
+                f"remove {CONFIG}, for the weights carry their own"
+            )
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:

@@ -1,14 +1,12 @@
-"""Files that survive a power cut: whole-file writes that either happen or do not, and the training checkpoint.
+"""The training checkpoint.
 
-A checkpoint is one safetensors file, so that weights, optimizer and history can never disagree: it is written beside
+It is one safetensors file, so that weights, optimizer and history can never disagree: it is written beside
 the old one and takes its place in one rename. Reading it runs no code that the file could bring along (no pickle).
 """
 
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from diffrec_lite.data.whole import write
 from diffrec_lite.models.packed import PackError, pack, unpack
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -23,36 +22,6 @@ CHECKPOINT = "checkpoint.safetensors"
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read, or that belongs to another run; the message says why."""
-
-
-def write(path: str | Path, data: bytes | str) -> None:
-    """Replace a file in one step: whoever reads `path`, at any moment, finds the old content or the new one.
-
-    Several may write the same file at once; the last one wins. What is left over where the disk is full is removed.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    flush(path.parent)
-
-
-def flush(folder: Path) -> None:
-    """Have the names in a folder on the disk too, not just the files behind them. Windows does so by itself."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @dataclass

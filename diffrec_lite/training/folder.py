@@ -19,9 +19,10 @@ import pandas as pd
 from accelerate import Accelerator
 from filelock import FileLock, Timeout
 
+from diffrec_lite.data.whole import write
 from diffrec_lite.models.base import CONFIG, WEIGHTS, Recommender
 from diffrec_lite.models.packed import about
-from diffrec_lite.training.checkpoint import CHECKPOINT, CheckpointError, Progress, flush, write
+from diffrec_lite.training.checkpoint import CHECKPOINT, CheckpointError, Progress
 from diffrec_lite.training.record import CATALOGUE, RUN, Run, RunError, save_catalogue
 
 HISTORY = "history.csv"
@@ -73,7 +74,7 @@ def save(state: Progress, model: Recommender, out: Path) -> None:
     (out / RUN).unlink(missing_ok=True)  # it tells of the run as it was
     _write_tables(state, model, out)
     if state.best_epoch == state.epoch:
-        write_model(model, out, state)
+        model.save_files(out, state.best)
 
 
 def mend(state: Progress, model: Recommender, out: Path) -> None:
@@ -81,20 +82,7 @@ def mend(state: Progress, model: Recommender, out: Path) -> None:
     if not _tells_of(state, out):
         (out / RUN).unlink(missing_ok=True)
     _write_tables(state, model, out)
-    write_model(model, out, state)
-
-
-def write_model(model: Recommender, out: Path, state: Progress) -> None:
-    """The best weights so far, as `save_pretrained` writes a model.
-
-    The weights carry their config, so that a reader does without `config.json` while another model's is exchanged.
-    """
-    path, config = out / CONFIG, json.dumps(model.config, sort_keys=True, indent=2)
-    if path.exists() and path.read_bytes() != config.encode():
-        path.unlink()
-        flush(out)
-    write(out / WEIGHTS, model.packed(state.best))
-    write(path, config)
+    model.save_files(out, state.best)
 
 
 def _write_tables(state: Progress, model: Recommender, out: Path) -> None:

@@ -16,10 +16,10 @@ import torch
 
 import diffrec_lite
 from diffrec_lite.data import SequenceDataset
+from diffrec_lite.data.whole import write
 from diffrec_lite.evaluation import Evaluation, evaluate_both
 from diffrec_lite.models.base import Recommender
 from diffrec_lite.models.catalogue import Catalogue
-from diffrec_lite.training.checkpoint import write
 
 RUN, CATALOGUE = "run.json", "items.csv"
 
@@ -33,8 +33,8 @@ class Run:
     """All that somebody needs to repeat a run and to compare with it, one JSON object.
 
     `config` holds every setting of the model and of training; `seconds` are those of training with its validations,
-    `evaluation_seconds` those of the four evaluations, each a flat `Evaluation` ("HR@5", "HR@5 low", …); `history` has
-    a row an epoch.
+    `evaluation_seconds` those of the four evaluations, each a flat `Evaluation` ("HR@5", "HR@5 low", …, "coverage@10");
+    `history` has a row an epoch.
     """
 
     model: str
@@ -82,10 +82,12 @@ def evaluations(model: Recommender, dataset: SequenceDataset) -> dict[str, Evalu
 
 
 def describe(dataset: SequenceDataset, source: str, columns: dict[str, str] | None = None) -> dict[str, Any]:
-    """A data set by its name, where it was read from, its size, and a fingerprint of its content.
+    """A data set by its name, where it was read from, its size, its parts, its ties, and a fingerprint of its content.
 
-    `columns` are recorded where they had to be named to read it.
+    `columns` are recorded where they had to be named to read it. `without_history` counts the readers whom a part does
+    not ask because nothing comes before their target.
     """
+    moments = dataset.cut.moments
     return {
         "name": dataset.name,
         "source": source,
@@ -93,14 +95,36 @@ def describe(dataset: SequenceDataset, source: str, columns: dict[str, str] | No
         "items": dataset.num_items,
         "interactions": dataset.num_interactions,
         "fingerprint": fingerprint(dataset),
+        "split": dataset.cut.name,
+        **({"moments": list(moments)} if moments else {}),
+        "train": {"examples": len(dataset.train), "interactions": len(dataset.train_items())},
+        **{name: _part(dataset, name) for name in ("val", "test")},
+        "ties": _ties(dataset),
         **({"columns": columns} if columns else {}),
     }
 
 
+def _part(dataset: SequenceDataset, name: str) -> dict[str, int]:
+    part, (_, alone) = getattr(dataset, name), dataset.cut.asked(name, dataset.lengths)
+    known = torch.bincount(dataset.train_items(), minlength=dataset.num_items + 1) > 0
+    unknown = int((~known[part.targets]).sum())
+    return {"readers": len(part), "without_history": int(alone.sum()), "unknown_targets": unknown}
+
+
+def _ties(dataset: SequenceDataset) -> dict[str, Any]:
+    """How many interactions, and how many targets, share their reader's time with a neighbour, and what orders them."""
+    if dataset.tied is None:
+        return {"interactions": 0, "order": "positions in the source, which has no times"}
+    targets = {name: getattr(dataset, name) for name in ("val", "test")}
+    found = {f"{name}_targets": int(dataset.tied[x.starts + x.positions].sum()) for name, x in targets.items()}
+    return {"interactions": int(dataset.tied.sum()), **found, "order": "time, then the order of the source's rows"}
+
+
 def fingerprint(dataset: SequenceDataset) -> str:
-    """16 hexadecimal digits that change whenever a sequence or an item's name does (SHA-256)."""
+    """16 hexadecimal digits that change whenever a sequence, its temporal cuts or an item's name does (SHA-256)."""
     digest = hashlib.sha256()
-    for tensor in (dataset.items, dataset.offsets):
+    cuts = () if dataset.cuts is None else (dataset.cuts.before_val, dataset.cuts.before_test)
+    for tensor in (dataset.items, dataset.offsets, *cuts):
         digest.update(tensor.numpy().astype("<i8").tobytes())
     digest.update("\n".join(str(token) for token in dataset.item_tokens).encode())
     return digest.hexdigest()[:16]

@@ -1,6 +1,7 @@
 """A saved model comes back as it was, and what is not one is refused."""
 
 import json
+import os
 
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from models.small import ITEMS, make
 from diffrec_lite import models
 from diffrec_lite.data import SequenceDataset, pad
 from diffrec_lite.models import MODELS, DiffuRec, DiffuRecSys, ModelError
+from diffrec_lite.models.packed import PackError, about, pack, unpack
 
 
 @pytest.mark.parametrize("name", list(MODELS))
@@ -54,13 +56,76 @@ def test_loading_refuses_what_is_not_a_model(tmp_path):
 
 
 def test_loading_is_strict(tmp_path):
-    make("diffurec").save_pretrained(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
+    model = make("diffurec")
     for change, message in (
         ({"blocks": 3}, "Missing key"),
         ({"blocks": 1}, "Unexpected key"),
         ({"d": 8}, "size mismatch"),
     ):
-        (tmp_path / "config.json").write_text(json.dumps({**config, **change}))
+        config = {**model.config, **change}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        (tmp_path / "model.safetensors").write_bytes(pack(model.state_dict(), {"config": config}))
         with pytest.raises(ModelError, match=message):
             DiffuRec.from_pretrained(tmp_path)
+
+
+def test_a_config_that_the_weights_were_not_made_with_is_refused(tmp_path):
+    """Another number of steps or heads would load, and only give other scores."""
+    model = make("diffurec")
+    model.save_pretrained(tmp_path)
+    for name, value in (("T", 16), ("heads", 1), ("max_len", 3)):
+        (tmp_path / "config.json").write_text(json.dumps({**model.config, name: value}))
+        with pytest.raises(ModelError, match=f"made with {name} {model.config[name]}, but config.json beside it"):
+            models.load(tmp_path)
+    (tmp_path / "config.json").unlink()
+    assert models.load(tmp_path).config == model.config
+    assert DiffuRec.from_pretrained(tmp_path, sampling_steps=3).sampling_steps == 3  # asked for, and so no mistake
+
+
+@pytest.mark.parametrize("change", [0, 1, 2, 3])
+def test_saving_over_another_model_leaves_one_or_the_other_whatever_stops_it(change, tmp_path, monkeypatch):
+    old, new = make("sasrec"), make("gru4rec")
+    old.save_pretrained(tmp_path)
+    calls, replace, fsync = [], os.replace, os.fsync
+
+    def stops(function):
+        def counted(*arguments):
+            calls.append(function)
+            if len(calls) == change + 1:
+                raise OSError(28, "No space left on device")
+            return function(*arguments)
+
+        return counted
+
+    monkeypatch.setattr(os, "replace", stops(replace))
+    monkeypatch.setattr(os, "fsync", stops(fsync))
+    with pytest.raises(OSError, match="space"):
+        new.save_pretrained(tmp_path)
+    assert len(calls) == change + 1
+    found = models.load(tmp_path)
+    assert found.config in (old.config, new.config)
+    whole = {"SASRec": old, "GRU4Rec": new}[type(found).__name__].state_dict()
+    assert all(torch.equal(value, whole[name]) for name, value in found.state_dict().items())
+    assert not [path.name for path in tmp_path.iterdir() if path.name.endswith(".partial")]
+
+
+# ---------------------------------------------------------------- the checksum
+
+
+def test_no_changed_bit_is_read(tmp_path):
+    """What it is about might look like a checksum itself, and a damaged one must not pass for none."""
+    deceptive = {"titles": ['\\"sha256\\": \\"' + "0" * 64, '"sha256": "' + "1" * 64], "config": {"d": 16}}
+    data = pack({"weight": torch.arange(6.0), "bias": torch.zeros(2)}, deceptive)
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    assert unpack(path)[0] == about(path) == deceptive
+    assert pack({"weight": torch.arange(6.0), "bias": torch.zeros(2)}, deceptive) == data
+    read = []
+    for place in range(len(data)):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        try:
+            read.append((data[place - 1 : place + 1], unpack(path)[1]["weight"].tolist()))
+        except PackError:
+            continue
+    # Only where the name of the checksum is damaged, and then nothing else is.
+    assert len(read) == len("sha256") and all(weight == [0, 1, 2, 3, 4, 5] for _, weight in read)

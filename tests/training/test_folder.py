@@ -1,11 +1,9 @@
 """The folder of a run: whose it is, who uses it, what replaces it, and that a kill loses nothing."""
 
-import os
 import random
 import signal
 import subprocess
 import sys
-import threading
 from collections import Counter
 
 import kill_runs
@@ -17,7 +15,7 @@ from diffrec_lite import models
 from diffrec_lite.data import SequenceDataset
 from diffrec_lite.models.catalogue import Catalogue
 from diffrec_lite.training import folder as run_folder
-from diffrec_lite.training.checkpoint import CHECKPOINT, CheckpointError, flush, write
+from diffrec_lite.training.checkpoint import CHECKPOINT, CheckpointError
 from diffrec_lite.training.device import make_accelerator
 from diffrec_lite.training.folder import FILES, HOLDER, claimed, is_run
 from diffrec_lite.training.loop import NonFiniteLoss
@@ -190,50 +188,6 @@ def test_a_folder_is_free_again_after_an_error(tmp_path):
         raise RuntimeError("mine")
     with claimed(tmp_path, False, False, accelerator) as folder:
         assert folder == tmp_path
-
-
-# ---------------------------------------------------------------- files
-
-
-def test_several_writers_of_one_file_never_clash(tmp_path):
-    texts, failed = [str(i) * 50_000 for i in range(4)], []
-
-    def writer(text):
-        try:
-            for _ in range(20):
-                write(tmp_path / "file", text)
-                assert (tmp_path / "file").read_text() in texts
-        except Exception as problem:
-            failed.append(problem)
-
-    threads = [threading.Thread(target=writer, args=(text,)) for text in texts]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
-    assert not failed and os.listdir(tmp_path) == ["file"]
-
-
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path, monkeypatch, call):
-    write(tmp_path / "file", "old")
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, call, full)
-    with pytest.raises(OSError, match="space"):
-        write(tmp_path / "file", "new and longer")
-    assert (tmp_path / "file").read_text() == "old" and os.listdir(tmp_path) == ["file"]
-
-
-def test_the_name_of_a_new_file_is_flushed_after_the_file(tmp_path, monkeypatch):
-    done = []
-    for name in ("fsync", "replace"):
-        original = getattr(os, name)
-        monkeypatch.setattr(os, name, lambda *a, name=name, f=original: (done.append(name), f(*a))[1])
-    write(tmp_path / "file", "x")
-    assert done == ["fsync", "replace", "fsync"]
-    flush(tmp_path)
-    assert done[3:] == ["fsync"]
 
 
 def test_a_stale_record_goes_and_a_true_one_stays(data, build, tmp_path):
