@@ -33,9 +33,7 @@ def read_log(path: str | Path, columns: Mapping[str, str] | None = None, timed: 
     path = Path(path)
     with door(path):
         if path.name.endswith(".parquet"):
-            # From memory: a path that is a folder would be read as one table in many files.
-            table = pd.read_parquet(io.BytesIO(_bytes(path)), engine="pyarrow")
-            return as_log(table, path.name, columns, timed=timed)
+            return as_log(_read_parquet(path), path.name, columns, timed=timed)
         return as_log(_read_text(path)[0], path.name, columns, at=":", timed=timed)
 
 
@@ -90,6 +88,28 @@ def catalogue_beside(path: Path) -> pd.DataFrame | None:
     """The catalogue in the `.item` (or `.item.gz`) file of the same name in the same folder; None without one."""
     found = [file for ending in (".item", ".item.gz") if (file := path.with_name(stem(path) + ending)).is_file()]
     return read_items(found[0]) if found else None
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """The table in a parquet file, which is read from memory: a folder would be read as one table in many files.
+
+    INT96, in which older programs write dates, reaches further than 64 bits of nanoseconds, and pyarrow wraps around.
+    Where that would happen all dates are microseconds.
+    """
+    from pyarrow import ArrowInvalid, parquet, timestamp
+
+    data = _bytes(path)
+    table = parquet.read_table(io.BytesIO(data))
+    schema = parquet.ParquetFile(io.BytesIO(data)).schema
+    dates = {column.path for column in map(schema.column, range(len(schema))) if column.physical_type == "INT96"}
+    if dates:
+        coarse = parquet.read_table(io.BytesIO(data), coerce_int96_timestamp_unit="us")
+        try:
+            for name in dates.intersection(table.column_names):
+                coarse[name].cast(timestamp("ns"))
+        except ArrowInvalid:
+            table = coarse
+    return table.to_pandas()
 
 
 def _read_text(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -4,9 +4,11 @@ import gzip
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from diffrec_lite.data import load
 from diffrec_lite.data.files import DataError, parse_columns, read_items, read_log
@@ -304,3 +306,16 @@ def test_bad_items(write):
         read_items(write("item_id:token\tvolume:float\n1\t3\n2\tx\n", "toy.item"))
     with pytest.raises(DataError, match=r"toy.item:2: item_id is missing"):
         read_items(write("item_id:token\tvolume:float\n\t3\n", "toy.item"))
+
+
+@pytest.mark.parametrize("dates", [["3000-01-01", "2500-01-01", "2020-01-01"], ["2030", "2025", "2020"]])
+def test_dates_of_an_older_program_neither_wrap_around_nor_lose_a_part(dates, tmp_path):
+    """INT96 holds the year 3000, which pyarrow would read as 1830; and nanoseconds, where they do not reach that far."""
+    path, far = tmp_path / "log.parquet", dates[0] == "3000-01-01"
+    part = np.timedelta64(1, "us" if far else "ns")
+    times = np.array(dates, f"M8[{'us' if far else 'ns'}]") + part
+    table = pa.table({"user_id": ["u"] * 3, "item_id": ["a", "b", "c"], "timestamp": pa.array(times)})
+    parquet.write_table(table, path, use_deprecated_int96_timestamps=True)
+    assert read_log(path)["timestamp"].tolist() == times.astype(int).tolist()
+    data = load(path)
+    assert [data.item_tokens[i] for i in data.history(0)] == ["c", "b", "a"]
