@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pandas as pd
@@ -13,8 +15,9 @@ import torch
 from command import run
 
 from diffrec_lite import cli, models
+from diffrec_lite.cli import commands
 from diffrec_lite.data.shipped import shipped
-from diffrec_lite.training.recipe import Recipe
+from diffrec_lite.training.recipe import PRESETS, Recipe
 
 TINY = ["--epochs", 1, "--set", "d=16", "--set", "blocks=1", "--set", "val_users=50", "--device", "cpu"]
 
@@ -103,6 +106,14 @@ def test_resume_extends_a_run_and_refuses_another(folder, tmp_path):
 def test_data_list_names_the_bookshop():
     code, out, err = run("data", "list")
     assert code == 0 and "bookshop" in out and "beauty" in out, err
+
+
+def test_help_names_every_model_and_every_preset():
+    """Written out, because to ask for them would load torch."""
+    words = re.findall(r"[a-z0-9]+", commands.KNOWN)
+    assert [word for word in words if word != "or"] == list(models.MODELS)
+    (option,) = typing.get_type_hints(commands.train, include_extras=True)["preset"].__metadata__
+    assert all(name in re.findall(r"[a-z]+", option.help) for name in PRESETS)
 
 
 WRONG = {

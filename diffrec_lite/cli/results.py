@@ -1,0 +1,177 @@
+"""How good models are, which of two is better, and how fast they are."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from diffrec_lite.cli.options import (
+    BatchSize,
+    Changes,
+    Columns,
+    Device,
+    FilterSeen,
+    Folder,
+    Json,
+    NoiseSeed,
+    Steps,
+    Trained,
+    app,
+    check_positive,
+    load_data,
+    load_model,
+    path,
+    use_one_thread_if_small,
+)
+from diffrec_lite.cli.output import print_evaluations, print_json, print_table
+
+SPLITS = "val or test."
+
+
+@app.command()
+def evaluate(
+    folder: Folder,
+    split: Annotated[str, typer.Option(help=SPLITS)] = "test",
+    steps: Steps = None,
+    filter_seen: FilterSeen = False,
+    ranks: Annotated[
+        Path | None,
+        typer.Option(parser=path, metavar="FILE", help="Write a row a reader: .csv or .parquet."),
+    ] = None,
+    as_json: Json = False,
+    dataset: Trained = None,
+    columns: Columns = None,
+    seed: NoiseSeed = 0,
+    batch_size: BatchSize = None,
+    device: Device = "auto",
+) -> None:
+    """Rank the whole catalogue for every reader and print HR, NDCG and MRR with 95 % intervals."""
+    from diffrec_lite.cli import histories
+    from diffrec_lite.cli.comparison import table_of
+
+    if ranks is not None:
+        histories.check_ending(ranks)
+    how = {"split": split, "steps": steps, "batch_size": batch_size, "seed": seed}
+    model, data, file, both = _evaluated(folder, dataset, columns, device, progress=not as_json, **how)
+    if ranks is not None:
+        histories.write_table(table_of(data, *both), ranks)
+    if as_json:
+        print_json({"model": type(model).__name__.lower(), **both[filter_seen].flat()})
+    else:
+        print_evaluations([both[filter_seen]], f"{type(model).__name__} on {data.name} ({file})")
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(parser=path, metavar="A", help="A folder of `train`, or a file of --ranks.")],
+    b: Annotated[Path, typer.Argument(parser=path, metavar="B", help="Another, of the same readers.")],
+    split: Annotated[str | None, typer.Option(help=f"{SPLITS} Default: test.")] = None,
+    steps: Steps = None,
+    as_json: Json = False,
+    dataset: Trained = None,
+    columns: Columns = None,
+    seed: NoiseSeed = 0,
+    batch_size: BatchSize = None,
+    device: Device = "auto",
+) -> None:
+    """Say for every metric, and both protocols, whether A or B is better, or whether chance could have done it.
+
+    Readers are paired: the interval is that of the difference A - B, by a bootstrap that draws the same readers for
+    both, and p is two-sided. Two trained models are told apart, not two ways to train: another seed, another model.
+    """
+    from diffrec_lite.cli import comparison
+
+    chosen = {"split": split, "steps": steps, "dataset": dataset, "columns": columns, "batch_size": batch_size}
+    given = [name for name, value in chosen.items() if value is not None]
+    if given and a.is_file() and b.is_file():
+        raise ValueError(f"--{given[0].replace('_', '-')} belongs to a folder; {a} and {b} hold ranks already")
+    how = {"split": split or "test", "steps": steps, "batch_size": batch_size, "seed": seed}
+    tables, data, names = [], [], (str(a), str(b))
+    for one in (a, b):
+        if one.is_file():
+            tables.append(comparison.read(one))
+        else:
+            _, own, _, both = _evaluated(one, dataset, columns, device, progress=not as_json, **how)
+            tables.append(comparison.table_of(own, *both))
+            data.append(own)
+    if len(data) == 2:
+        comparison.refuse_other_items(*data, names)
+    found = comparison.compared(*tables, names)
+    if as_json:
+        print_json({"a": names[0], "b": names[1], "readers": len(tables[0]), **comparison.as_json(found)})
+        return
+    print(f"A is {a}, B is {b}; {len(tables[0])} readers")
+    for protocol, table in found.items():
+        rows = ([name, *comparison.in_cells(row)] for name, row in table.iterrows())
+        title = f"candidates: {comparison.CANDIDATES[protocol]}"
+        print_table(("metric", "A", "B", "A - B", "95 % interval", "p", "verdict"), rows, title)
+    for protocol, table in found.items():
+        print(comparison.in_words(table, protocol))
+
+
+def _evaluated(
+    folder: Path,
+    dataset: str | None,
+    columns: str | None,
+    device: str,
+    split: str,
+    steps: int | None,
+    batch_size: int | None,
+    seed: int,
+    progress: bool,
+) -> tuple[Any, Any, Path, list[Any]]:
+    """The model in a folder, the data that it was asked about and their file, and the evaluation of both protocols."""
+    from diffrec_lite import evaluation
+    from diffrec_lite.training.device import choose_device
+    from diffrec_lite.training.record import fingerprint
+
+    model = load_model(folder)
+    known = model.trained_on
+    if dataset is None and "source" not in known:
+        raise ValueError(f"{folder} does not say what it was trained on; name the data with --dataset")
+    if dataset is None:
+        data, _, file = load_data(known["source"], columns, known.get("columns"), known.get("split"))
+        if fingerprint(data) != known.get("fingerprint"):
+            raise ValueError(f"{data.name} is not what it was when {folder} was trained; name the data with --dataset")
+    else:
+        data, _, file = load_data(dataset, columns, split=known.get("split"))
+    check_positive(steps=steps, batch_size=batch_size)
+    use_one_thread_if_small(model)
+    model.to(choose_device(device))
+    settings = {"steps": steps, "batch_size": batch_size, "seed": seed, "progress": progress}
+    return model, data, file, evaluation.evaluate_both(model, data, split, **settings)
+
+
+@app.command()
+def bench(
+    model: Annotated[str, typer.Option(help="Any that is trained by gradients.")] = "dcrec",
+    dataset: Annotated[str, typer.Option(help="A name from `data list`, or a path.")] = "bookshop",
+    preset: Annotated[str | None, typer.Option(help="Default: repaired for real data, else quick.")] = None,
+    changes: Changes = None,
+    seconds: Annotated[float, typer.Option(min=0, help="How long each of two comparisons takes, at least.")] = 20.0,
+    device: Device = "auto",
+    note: Annotated[str, typer.Option(help="A remark to keep with the numbers.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Time training and inference against the plain way to do the same."""
+    from diffrec_lite import models
+    from diffrec_lite.training.bench import bench, preset_for
+    from diffrec_lite.training.recipe import Recipe, settings
+
+    data, *_ = load_data(dataset)
+    preset = preset or preset_for(model, data)
+    of_model, of_training = settings(model, preset, changes)
+    recommender = models.build(model, data.num_items, **of_model)
+    use_one_thread_if_small(recommender)
+    found = bench(recommender, data, Recipe.of("training", **of_training), seconds, device)
+    found = {"command": shlex.join(["diffrec-lite", *sys.argv[1:]]), "preset": preset, "note": note, **found}
+    if as_json:
+        print_json(found)
+        return
+    for what, unit in (("training", "examples"), ("inference", "readers")):
+        rows = (row.values() for row in found[what])
+        print_table(tuple(found[what][0]), rows, f"{what} of {model} on {found['dataset']}: {unit} a second")
