@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-COUNTS = ("popularity", "markov", "gap")  # no seed changes them
+COUNTS = ("popularity", "markov", "gap", "ridge")  # no seed changes them
 RECORDS = ROOT / "data" / "runs"
 
 
@@ -42,25 +42,20 @@ class Job:
         return [sys.executable, "-m", "diffrec_lite", *given, "--out", str(out), "--resume"]
 
 
+REAL = ("beauty", "toys")
+WITHOUT = ("share_at_T=1.0",)  # every example is noised to step T, where nothing of it is left: no diffusion
 WORTH = [
-    *(Job("bookshop", model, "quick") for model in ("popularity", "markov", "gap", "dcrec", "diffurec", "sasrec")),
-    *(Job(data, model, "quick") for data in ("beauty", "toys") for model in ("popularity", "markov", "gap")),
-    Job("beauty", "dcrec", "repaired"),
-    Job("beauty", "diffurec", "repaired", "lambda0", ("delta=0.0",)),
-    Job("toys", "dcrec", "repaired"),
-    Job("toys", "diffurec", "repaired", "lambda0", ("delta=0.0",)),
-    *(
-        Job(data, model, "repaired")
-        for data in ("beauty", "toys")
-        for model in ("sasrec", "gru4rec", "diffurecsys", "diffurec")
-    ),
-    *(Job(data, "dcrec", "repaired") for data in ("ml-1m", "yelp")),
-    *(Job(data, "diffurecsys", "repaired") for data in ("ml-1m", "yelp")),
-    *(
-        Job(data, model, "paper")
-        for data in ("beauty", "toys")
-        for model in ("dcrec", "diffurecsys", "diffurec", "sasrec")
-    ),
+    *(Job("bookshop", model, "quick") for model in (*COUNTS, "dcrec", "hybrid", "diffurec", "sasrec")),
+    *(Job(data, model, "quick") for data in REAL for model in COUNTS),
+    *(Job(data, model, "repaired") for model in ("hybrid", "sasrec", "dcrec") for data in REAL),
+    *(Job(data, "diffurec", "repaired", "lambda0", ("delta=0.0",)) for data in REAL),
+    *(Job(data, "hybrid", "repaired", "without", WITHOUT) for data in REAL),
+    *(Job(data, model, "repaired") for model in ("diffurecsys", "diffurec", "adrec", "gru4rec") for data in REAL),
+    *(Job(data, model, "repaired") for model in ("bert4rec", "bprmf") for data in REAL),
+    *(Job(data, "sasrec", "repaired", "bce", ("loss=bce", "seen_bias=false")) for data in REAL),
+    *(Job(data, "sasrec", "repaired", "untied", ("tied=false",)) for data in REAL),
+    *(Job(data, model, "repaired") for data in ("ml-1m", "yelp") for model in ("dcrec", "diffurecsys")),
+    *(Job(data, model, "paper") for data in REAL for model in ("dcrec", "diffurecsys", "diffurec", "sasrec")),
     Job("yelp", "dcrec", "paper"),
     Job("ml-1m", "diffurecsys", "paper"),
 ]

@@ -35,6 +35,7 @@ class ADRecSettings(Settings):
 
     - `blocks`, `denoiser_blocks`, `heads`, `dropout`, `item_dropout`: the two Transformers.
     - `quiet`: lambda, how loud the noised target is beside what the encoder says.
+    - `input_norm`: a layer norm on the vectors of the history.
     - `denoising`: the weight of the squared error beside the cross-entropy.
     """
 
@@ -52,6 +53,7 @@ class ADRecSettings(Settings):
     transition: str = choice("posterior", "renoise", "ddim")
     samples: int = number(1, at_least=1)
     seen_bias: bool = False
+    input_norm: bool = False
     quiet: float = number(0.001, at_least=0)
     denoising: float = number(1.0, at_least=0)
 
@@ -67,6 +69,7 @@ class ADRec(DiffusionRecommender):
         s = self.settings
         self.item_dropout = nn.Dropout(s.item_dropout)
         self.positions = Positions(s.max_len, s.d)
+        self.input_norm = nn.LayerNorm(s.d) if s.input_norm else nn.Identity()
         self.step_embedding = StepEmbedding(s.d)
         self.encoder = nn.ModuleList(TransformerBlock(s.d, s.heads, s.dropout) for _ in range(s.blocks))
         self.denoiser = nn.ModuleList(TransformerBlock(s.d, s.heads, s.dropout) for _ in range(s.denoiser_blocks))
@@ -75,7 +78,7 @@ class ADRec(DiffusionRecommender):
     def encode(self, history: Tensor) -> Tensor:
         """c `(B, L, d)`: at each position, what the clean history tells so far."""
         e, mask = self.item_embedding(history), causal_mask(history != 0)
-        c = self.item_dropout(e + self.positions(e))
+        c = self.item_dropout(self.input_norm(e + self.positions(e)))
         for block in self.encoder:
             c = block(c, mask)
         return self.encoded(c)

@@ -48,6 +48,8 @@ class DiffuRecSettings(Settings):
     - `delta`: mean and standard deviation of lambda. 0 leaves a plain Transformer over the history, no diffusion.
     - `positions`: learned positional embeddings. Neither paper has them and neither released program uses them;
       without them only the last item's place matters (ledger 10).
+    - `input_norm`: a layer norm on the vectors of the history. Ours, too: without it the blocks' answers drown the item
+      vectors, which begin short.
     - `cross_attention`: "none" (additive fusion), "efficient" (linear attention, DiffuRecSys Figure 2) or "softmax".
     - `residual`: keep e_i beside the cross-attention. As printed, z_i = CrossAttention(e_i, u), without e_i. Then the
       history reaches the Transformer only as a weighting of the noised target; we add it back by default.
@@ -71,6 +73,7 @@ class DiffuRecSettings(Settings):
     seen_bias: bool = False
     delta: float = number(0.001, at_least=0)
     positions: bool = False
+    input_norm: bool = False
     cross_attention: str = choice("none", "efficient", "softmax")
     residual: bool = True
     offset_mean: float = number(0.0)
@@ -103,6 +106,7 @@ class DiffuRec(DiffusionRecommender):
         self.item_dropout = nn.Dropout(s.item_dropout)
         self.step_embedding = StepEmbedding(s.d)
         self.positions = Positions(s.max_len, s.d) if s.positions else None
+        self.input_norm = nn.LayerNorm(s.d) if s.input_norm else nn.Identity()
         if s.cross_attention == "none":
             self.cross_attention = None
         elif s.cross_attention == "efficient":
@@ -116,9 +120,10 @@ class DiffuRec(DiffusionRecommender):
     # ------------------------------------------------------------ the network
 
     def embed(self, history: Tensor) -> Tensor:
-        """e_1 … e_n `(B, L, d)`, with dropout, and with positions where they are switched on."""
+        """e_1 … e_n `(B, L, d)`, with dropout, and with positions and a norm where they are switched on."""
         e = self.item_embedding(history)
-        return self.item_dropout(e if self.positions is None else e + self.positions(e))
+        e = e if self.positions is None else e + self.positions(e)
+        return self.item_dropout(self.input_norm(e))
 
     def fuse(self, e: Tensor, xt: Tensor, t: Tensor, valid: Tensor, noise: NormalNoise, step: int = 0) -> Tensor:
         """z `(B, L, d)`: the noised target x_t `(B, d)` and the step t `(B,)` laid over the history e `(B, L, d)`."""

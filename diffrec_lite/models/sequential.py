@@ -88,7 +88,8 @@ class SASRecSettings(Settings):
     - `loss`: "softmax" over the catalogue, "sampled" (softmax among `negatives` items), or "bce" (the original's, with
       `negatives` = 1).
     - `tied`: the item vectors that are read are also those that are compared. Untied, there are two tables.
-    - `input_norm`: a layer norm on the vectors that are read.
+    - `input_norm`: a layer norm on the vectors that are read. Without it the blocks' answers drown the item vectors,
+      which begin short.
     """
 
     max_len: int = number(50, at_least=1)
@@ -122,7 +123,7 @@ class SASRec(SequentialRecommender):
         s = self.settings
         self.learns_from = s.learns_from
         self.output = None if s.tied else self.table()
-        self.input_norm = nn.LayerNorm(s.d) if s.input_norm else None
+        self.input_norm = nn.LayerNorm(s.d) if s.input_norm else nn.Identity()
         by_recency = s.positions == "recency"
         self.positions = Positions(s.max_len, s.d) if by_recency else None
         self.relative = None if by_recency else RelativePositions(s.heads, s.max_len)
@@ -134,7 +135,7 @@ class SASRec(SequentialRecommender):
             e = e + self.positions(e)
         else:
             mask = self.relative(mask, *mask.shape[2:])
-        x = self.item_dropout(e if self.input_norm is None else self.input_norm(e))
+        x = self.item_dropout(self.input_norm(e))
         for block in self.blocks[:-1]:
             x = block(x, mask)
         return self.norm(self.blocks[-1](x, mask, last=last))

@@ -105,6 +105,7 @@ REAL: dict[str, Any] = {
     "batch_size": 512,
     "lr_decay": 0.92,
 }
+STRONGER: dict[str, Any] = {"item_dropout": 0.6, "dropout": 0.4, "epochs": 14}  # for what begins with the last item
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
         "popularity": {},
@@ -134,12 +135,12 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "bprmf": {"d": 128, "item_dropout": 0.5, "epochs": 60, "batch_size": 64},
         "gru4rec": {**REAL, "batch_size": 64},
         "bert4rec": {**REAL, "batch_size": 64, "epochs": 60, "lr_decay": 0.97},
-        "adrec": {**REAL, "blocks": 1, "denoiser_blocks": 1, "batch_size": 64, "sampling_steps": 1},
-        "sasrec": {**REAL, "blocks": 1, "positions": "relative", "batch_size": 64},
-        "diffurec": {**REAL, "blocks": 1, "positions": True, "sampling_steps": 1},
-        "diffurecsys": {**REAL, "blocks": 1, "positions": True, "sampling_steps": 1},
+        "sasrec": {**REAL, **STRONGER, "blocks": 1, "learns_from": "prefixes", "input_norm": True},
+        "adrec": {**REAL, "blocks": 1, "denoiser_blocks": 1, "batch_size": 64, "sampling_steps": 1, "input_norm": True},
+        "diffurec": {**REAL, "blocks": 1, "positions": True, "sampling_steps": 1, "input_norm": True},
+        "diffurecsys": {**REAL, "blocks": 1, "positions": True, "sampling_steps": 1, "input_norm": True},
         "dcrec": {**REAL, "blocks": 1, **REPAIRS},
-        "hybrid": {**REAL, "blocks": 1, **REPAIRS},
+        "hybrid": {**REAL, **STRONGER, "blocks": 1, **REPAIRS},
     },
     "paper": {
         "popularity": {},

@@ -30,6 +30,7 @@ CAUSAL = {**REPAIRS, "causal": True, "positions": "relative"}
 VARIANTS = {
     "diffurec": ("diffurec", {}),
     "diffurec, seen bias": ("diffurec", {"seen_bias": True, "positions": True, "offset_strength": 0.5}),
+    "diffurec, input norm": ("diffurec", {"input_norm": True}),
     "diffurecsys": ("diffurecsys", {}),
     "diffurecsys, softmax": ("diffurecsys", {"cross_attention": "softmax", "transition": "ddim", "samples": 2}),
     "sasrec": ("sasrec", {}),
@@ -51,7 +52,7 @@ VARIANTS = {
     "dcrec, repaired, explicit only": ("dcrec", {**REPAIRS, "implicit": False}),
     "dcrec, causal": ("dcrec", CAUSAL),
     "adrec": ("adrec", {"quiet": 1.0}),
-    "adrec, seen bias": ("adrec", {"seen_bias": True, "samples": 2}),
+    "adrec, seen bias": ("adrec", {"seen_bias": True, "samples": 2, "input_norm": True}),
     "hybrid": ("hybrid", {**REPAIRS, "quiet": 0.5}),
     "hybrid, causal": ("hybrid", CAUSAL),
     "dcrec, causal, a step for each": ("dcrec", {**CAUSAL, "implicit": False, "step_for_each": True}),
