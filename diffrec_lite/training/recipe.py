@@ -126,7 +126,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "gru4rec": {"d": 64, "item_dropout": 0.4, "seen_bias": True, "epochs": 30, "batch_size": 128, "lr": 5e-3},
         "diffurec": {**SMALL, "positions": True},
         "diffurecsys": {**SMALL, "positions": True},
-        "adrec": {**SMALL, "blocks": 1, "denoiser_blocks": 1, "epochs": 30, "batch_size": 128},
         "adrec": {**SMALL, "blocks": 1, "denoiser_blocks": 1, "epochs": 40, "batch_size": 128, "lr": 2e-3},
         "dcrec": {**SMALL, **REPAIRS},
         "hybrid": {**SMALL, **REPAIRS},
