@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-MODELS = ("sasrec", "diffurec", "diffurecsys", "dcrec")
+MODELS = ("sasrec", "diffurec", "diffurecsys", "dcrec", "hybrid")
 KEPT = ("model.safetensors", "config.json", "items.csv", "run.json", "history.csv")
 CHECKPOINTS = Path(__file__).parents[1] / "data" / "checkpoints"
 

@@ -78,7 +78,7 @@ def load(folder: str | Path) -> Recommender:
 
 
 def load_checkpoint(name: str) -> Recommender:
-    """A small model trained on the bookshop, shipped with the package: sasrec, diffurec, diffurecsys or dcrec."""
+    """A small model trained on the bookshop, shipped with the package: sasrec, diffurec, diffurecsys, dcrec, hybrid."""
     try:
         return load(shipped(f"checkpoints/{name}"))
     except FileNotFoundError:
