@@ -25,6 +25,15 @@ GRADE_KEYS = {"schema_version", "grade", "solution", "locked", "task", "grade_id
 MACHINE = re.compile(
     r"(?<![\w.])/(?:tmp|home|root|work|Users|usr|opt|var)/|[A-Z]:\\\\|\bat 0x[0-9a-f]{6,}|ipykernel_\d"
 )
+EXERCISE = re.compile(r"^### exercise (\d+).*$", re.I | re.M)
+# What stands between the heading of an exercise and the learner's cell, in this order.
+HINT = r"<details>\s*<summary>[^<]*%s[^<]*</summary>\s*(?!</details>)\S.*?</details>"
+HELP = {
+    "no line such as **10 minutes, easy.** right below its heading": r"\A\s*\*+\d+ minutes?, (?:easy|medium|hard)\b",
+    "no folded hint that is called a nudge": HINT % "nudge",
+    "no folded hint after it that is called the idea": HINT % "idea",
+}
+MIN_SOURCES = 5
 # The fixed headings in their order; the numbered idea sections stand where None is.
 HEADINGS = ["You will be able to", "Set-up", None, "In the full model", "Summary", "Quiz", "Next"]
 IDEA = ["Predict", "See", "Touch", "Equation, line, shape", "Exercise"]
@@ -34,7 +43,8 @@ def check(path: Path) -> list[str]:
     """Every complaint about the notebook at `path`, each one line that begins with its name."""
     text = path.read_text(encoding="utf-8")
     notebook = nbformat.reads(text, as_version=4)
-    complaints = [*outputs(notebook), *images(notebook), *exercises(notebook, path.name), *anatomy(notebook, path.name)]
+    complaints = [*outputs(notebook), *images(notebook), *exercises(notebook, path.name), *aids(notebook)]
+    complaints += [*anatomy(notebook, path.name), *sources(notebook)]
     if len(text.encode()) > MAX_BYTES:
         complaints.append(f"is larger than {MAX_BYTES:,} bytes")
     if nbformat.writes(normalise(nbformat.reads(text, as_version=4))) + "\n" != text:
@@ -94,9 +104,7 @@ def exercises(notebook: NotebookNode, name: str) -> Iterator[str]:
     state = "check"  # what was seen last: an exercise goes heading, solution, check
     numbers = []
     for index, cell in enumerate(notebook.cells):
-        if heading := re.search(
-            r"^### exercise (\d+)", cell.source if cell.cell_type == "markdown" else "", re.I | re.M
-        ):
+        if heading := EXERCISE.search(cell.source if cell.cell_type == "markdown" else ""):
             numbers.append(int(heading.group(1)))
             if state != "check":
                 yield f"exercise {numbers[-1]} begins before the one above it has its check cell"
@@ -135,6 +143,43 @@ def exercises(notebook: NotebookNode, name: str) -> Iterator[str]:
     least = 2 if name[:2] in ("00", "01") else 3
     if numbers != list(range(1, len(numbers) + 1)) or len(numbers) < least:
         yield f"numbers its exercises {numbers}; they should be 1, 2, … and at least {least}"
+
+
+def aids(notebook: NotebookNode) -> Iterator[str]:
+    """An exercise says how long it takes and how hard it is, and has two folded hints: a nudge, then the idea."""
+    number, text = "", ""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            text += "\n\n" + cell.source
+            if heading := EXERCISE.search(cell.source):
+                number, text = heading.group(1), cell.source[heading.end() :]
+        elif number and cell.metadata.get("nbgrader", {}).get("solution"):
+            rest = text
+            for lacking, pattern in HELP.items():
+                if found := re.search(pattern, rest, flags=re.S | re.I):
+                    rest = rest[found.end() :]
+                else:
+                    yield f"exercise {number} has {lacking}"
+            hints = " ".join(re.findall(r"<details>.*?</details>", text, flags=re.S))
+            for line in re.findall(r"^\s*(\S.{19,}?)\s*$", solution(cell.source), flags=re.M):
+                if line in hints:
+                    yield f"exercise {number} gives a line of its solution away in a hint: {line}"
+            number = ""
+
+
+def solution(source: str) -> str:
+    """What stands between ### BEGIN SOLUTION and ### END SOLUTION in a cell."""
+    return "\n".join(re.findall(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", source, flags=re.S))
+
+
+def sources(notebook: NotebookNode) -> Iterator[str]:
+    """A reader who wants to know more finds the page of symbols and terms, and enough papers and manuals."""
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    if "](notation.md)" not in prose:
+        yield "does not link to notation.md"
+    found = set(re.findall(r"\]\((https?://[^)\s]+)\)", prose))
+    if len(found) < MIN_SOURCES:
+        yield f"links to {len(found)} sources; at least {MIN_SOURCES} are wanted"
 
 
 def anatomy(notebook: NotebookNode, name: str) -> Iterator[str]:
