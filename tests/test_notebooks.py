@@ -5,8 +5,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from lint_notebooks import check, course_complaints
-from release import release
+from lint_notebooks import aids, check, course_complaints, sources
+from release import folded, release, with_outputs, with_solutions_near
 
 from notebooks import NOTEBOOKS, WIDGET_VIEW, course, execute, normalise
 
@@ -24,18 +24,24 @@ def test_the_notebooks_fit_together():
 
 
 @pytest.fixture(scope="module")
-def students(tmp_path_factory):
-    """Every student version, run once with errors allowed, two at a time."""
+def released(tmp_path_factory):
+    """The folder with every student version."""
     pytest.importorskip("nbgrader", reason="student versions need nbgrader")
     folder = tmp_path_factory.mktemp("release")
-    paths = release(COURSE, folder)
+    assert [path.name for path in release(COURSE, folder)] == [path.name for path in COURSE]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def students(released):
+    """Every student version, run once with errors allowed, two at a time."""
 
     def run(path):
         # In the folder of the course, where a learner keeps it, so that relative paths hold.
-        return path.stem, execute(nbformat.read(path, as_version=4), NOTEBOOKS, allow_errors=True)
+        return path.stem, execute(nbformat.read(released / path.name, as_version=4), NOTEBOOKS, allow_errors=True)
 
     with ThreadPoolExecutor(2) as pool:
-        return dict(pool.map(run, paths))
+        return dict(pool.map(run, COURSE))
 
 
 @names
@@ -55,6 +61,31 @@ def test_only_the_exercises_of_the_student_version_fail(path, students):
     assert wrong == []
     checks = [cell for cell in source.cells if cell.metadata.get("nbgrader", {}).get("grade")]
     assert failed_checks == len(checks), "a check passes although its exercise is unsolved"
+
+
+@names
+def test_the_student_version_can_be_read_without_a_kernel(path, released):
+    source, student = (nbformat.read(folder / path.name, as_version=4) for folder in (path.parent, released))
+    code_cells = ([cell for cell in book.cells if cell.cell_type == "code"] for book in (source, student))
+    for solved, cell in zip(*code_cells, strict=True):
+        if "nbgrader" in cell.metadata:
+            assert (cell.outputs, cell.execution_count) == ([], None), "an exercise shows what the solution gave"
+        else:
+            assert (cell.source, cell.outputs) == (solved.source, solved.outputs)
+    assert (released / "notation.md").read_bytes() == (NOTEBOOKS / "notation.md").read_bytes()
+
+
+@names
+def test_the_solutions_stand_apart_and_folded(path, released):
+    solved = nbformat.read(released / "solutions" / path.name, as_version=4)
+    for cell in solved.cells:
+        is_solution = bool(cell.metadata.get("nbgrader", {}).get("solution"))
+        assert is_solution == ("BEGIN SOLUTION" in cell.source) == ("jupyter" in cell.metadata)
+    student = nbformat.read(released / path.name, as_version=4)
+    checks = [index for index, cell in enumerate(student.cells) if cell.metadata.get("nbgrader", {}).get("grade")]
+    assert checks
+    for index in checks:
+        assert f"](solutions/{path.name})" in student.cells[index + 1].source
 
 
 # The tools themselves, on small notebooks.
@@ -97,6 +128,101 @@ def test_normalising_leaves_one_form_and_twice_is_once():
     assert once.cells[0].id != once.cells[1].id
     text = nbformat.writes(once)
     assert nbformat.writes(normalise(nbformat.reads(text, as_version=4))) == text
+
+
+EXERCISE = {"grade": False, "solution": True}
+
+
+def test_no_output_of_the_student_version_hangs_on_an_answer():
+    def outputs():
+        return [stream("12")]
+
+    answer = code("def area(a, b):\n    kept = a * b\n    return kept", outputs(), nbgrader=EXERCISE)
+    solved = notebook(
+        code("kept = 3", outputs()),
+        answer,
+        code("kept", outputs()),
+        code("size = [area(3, side) for side in (4,)]", outputs()),
+        code("def show():\n    return size", outputs()),
+        code("show()", outputs()),
+        code("size = 12", outputs()),
+        code("size", outputs()),
+    )
+    student = notebook(*[code(cell.source, count=None) for cell in solved.cells])
+    shown_again = [bool(cell.outputs) for cell in with_outputs(student, solved).cells]
+    assert shown_again == [True, False, True, False, False, False, True, True]
+    assert [cell.execution_count is None for cell in student.cells] == [not kept for kept in shown_again]
+
+
+def test_a_learner_who_is_stuck_is_sent_to_the_folded_solution():
+    check_cell = code("check", nbgrader={"grade": True, "solution": False})
+    book = with_solutions_near(notebook(code("1"), check_cell, code("2")), "05_x.ipynb")
+    assert [cell.cell_type for cell in book.cells] == ["code", "code", "markdown", "code"]
+    assert "(solutions/05_x.ipynb)" in book.cells[2].source
+    cells = folded(notebook(code("1"), code("2", nbgrader=EXERCISE), check_cell)).cells
+    assert [cell.metadata.get("jupyter") for cell in cells] == [None, {"source_hidden": True}, None]
+
+
+HELPFUL = """### Exercise 1: add
+
+**5 minutes, easy.** Write `add`.
+
+<details><summary>Hint 1: a nudge</summary>
+
+$a$, and then?
+</details>
+
+<details><summary>Hint 2: the idea</summary>
+
+There is a sign for it.
+</details>"""
+
+
+def with_help(text):
+    answer = code("### BEGIN SOLUTION\nreturn some_number + another_number\n### END SOLUTION", nbgrader=EXERCISE)
+    return list(aids(notebook(nbformat.v4.new_markdown_cell(text), answer)))
+
+
+def test_an_exercise_with_help_gives_no_complaint():
+    assert with_help(HELPFUL) == []
+    heading, rest = HELPFUL.split("\n\n<details>", 1)
+    more = nbformat.v4.new_markdown_cell("<details>" + rest)
+    answer = code("### BEGIN SOLUTION\n### END SOLUTION", nbgrader=EXERCISE)
+    assert list(aids(notebook(nbformat.v4.new_markdown_cell(heading), code("1"), more, answer))) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("**5 minutes, easy.** ", "", "exercise 1 has no line such as"),
+        ("5 minutes, easy", "5 minutes, simple", "exercise 1 has no line such as"),
+        ("a nudge", "a push", "exercise 1 has no folded hint that is called a nudge"),
+        ("$a$, and then?", "", "exercise 1 has no folded hint that is called a nudge"),
+        ("the idea", "the answer", "exercise 1 has no folded hint after it that is called the idea"),
+        ("Hint 2: the idea", "Hint 2: a nudge", "exercise 1 has no folded hint after it that is called the idea"),
+        (
+            "There is a sign for it.",
+            "return some_number + another_number",
+            "exercise 1 gives a line of its solution away",
+        ),
+    ],
+)
+def test_the_lint_reports_an_exercise_without_help(old, new, complaint):
+    assert old in HELPFUL
+    found = with_help(HELPFUL.replace(old, new))
+    assert len(found) == 1
+    assert found[0].startswith(complaint)
+
+
+def test_the_lint_counts_sources_once_and_wants_the_page_of_symbols():
+    def complaints(text):
+        return list(sources(notebook(nbformat.v4.new_markdown_cell(text))))
+
+    links = " ".join(f"[a](https://a.org/{i})" for i in range(5))
+    assert complaints(f"{links} [n](notation.md)") == []
+    assert complaints(links) == ["does not link to notation.md"]
+    again = links.replace("/4", "/3") + " [n](notation.md) `https://b.org`"
+    assert complaints(again) == ["links to 4 sources; at least 5 are wanted"]
 
 
 def test_a_widget_without_a_picture_keeps_its_view_and_is_reported(tmp_path):
