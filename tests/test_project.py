@@ -25,7 +25,7 @@ FLOORS = {
     "training": {"core", "data", "models", "training"},
     "widgets": {"core", "data", "models", "widgets"},
     "lessons": {"core", "data", "models", "training", "widgets", "lessons"},
-    "cli": {"core", "data", "models", "training", "cli"},
+    "cli": {"core", "data", "models", "training", "widgets", "cli"},
 }
 LONGEST = 300  # lines of a module
 
