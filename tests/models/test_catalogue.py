@@ -109,7 +109,8 @@ def test_the_first_token_that_differs_is_named():
 @pytest.mark.parametrize("name", list(MODELS))
 def test_items_travel_with_every_model(name, tmp_path):
     data = world()
-    small = {"d": 8, "heads": 2, "blocks": 1} if MODELS[name].learns_from != "counts" and name != "gru4rec" else {}
+    known = MODELS[name].Settings.defaults()
+    small = {setting: value for setting, value in {"d": 8, "heads": 2, "blocks": 1}.items() if setting in known}
     model = models.build(name, 12, **small)
     assert model.catalogue is None
     next(fit(model, data, Recipe(epochs=1)))
