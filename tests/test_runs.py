@@ -9,7 +9,7 @@ import pytest
 from diffrec_lite import models
 from diffrec_lite.data import load
 from diffrec_lite.evaluation import evaluate
-from diffrec_lite.metrics import names
+from diffrec_lite.metrics import COVERAGE, DEBIASED, names
 
 RUNS = Path(__file__).parents[1] / "data" / "runs"
 SINGLE = ("signal", "detach_target", "loss weights")  # each of these alone revives the printed DCRec
@@ -71,6 +71,10 @@ def test_a_record_is_flat_and_has_everything_that_a_comparison_needs(path):
         assert set(names()) <= set(record[split])
         for name in names():
             assert record[split][f"{name} low"] <= record[split][name] <= record[split][f"{name} high"]
+        if "ties" in record["dataset"]:  # older records do not say how ties are ordered, nor have what came with it
+            assert 0 < record[split][COVERAGE] <= 1
+            assert record[split][f"{DEBIASED} low"] <= record[split][DEBIASED] <= record[split][f"{DEBIASED} high"]
+            assert record[split]["held_out"] == record["dataset"]["split"]
 
 
 def test_the_readme_says_what_the_records_say():

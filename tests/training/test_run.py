@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from safetensors.torch import load_file
 
 from diffrec_lite import models
 from diffrec_lite.data import SequenceDataset
+from diffrec_lite.data.splitting import Cuts
 from diffrec_lite.evaluation import evaluate
 from diffrec_lite.training.checkpoint import CHECKPOINT, CheckpointError, Progress
 from diffrec_lite.training.loop import NonFiniteLoss
-from diffrec_lite.training.record import Run, RunError, fingerprint
+from diffrec_lite.training.record import Run, RunError, describe, fingerprint
 from diffrec_lite.training.run import train as train_run
 
 
@@ -192,6 +194,47 @@ def test_the_fingerprint_changes_with_the_data(data):
     items[0] = items[0] % 12 + 1
     changed = SequenceDataset("steps", items, data.offsets, data.user_tokens, data.item_tokens)
     assert fingerprint(changed) != fingerprint(data) and len(fingerprint(data)) == 16
+    earlier, later = (replace(data, cuts=cuts_before_the_last(data, at)) for at in (3, 2))
+    assert len({fingerprint(one) for one in (data, earlier, later)}) == 3
+    assert fingerprint(replace(data, tied=torch.zeros(len(data.items), dtype=torch.bool))) == fingerprint(data)
+
+
+def cuts_before_the_last(data: SequenceDataset, at: int) -> Cuts:
+    """Cuts such as a temporal split makes: validation `at` items before the end, the test one item before it."""
+    return Cuts(data.lengths - at, data.lengths - 1, moments=(10, 20))
+
+
+def test_a_run_is_told_how_its_data_are_cut(data, build, tmp_path):
+    cut = replace(data, cuts=cuts_before_the_last(data, 4))
+    train(build("sasrec"), cut, tmp_path, epochs=1)
+    about = Run.load(tmp_path).dataset
+    assert (about["split"], about["moments"], about["val"]["readers"]) == ("temporal", [10, 20], len(cut.val))
+    assert about["train"] == {"examples": len(cut.train), "interactions": len(cut.train_items())}
+    assert len(cut.train) == len(data.train) - 2 * data.num_users
+    assert about["ties"]["interactions"] == 0 and "positions" in about["ties"]["order"]
+    with pytest.raises(CheckpointError, match="split was 'temporal', is None"):
+        train(build("sasrec"), data, tmp_path, epochs=2, resume=True)
+    train(build("sasrec"), cut, tmp_path, epochs=2, resume=True)
+    assert len(Run.load(tmp_path).history) == 2
+
+
+def test_who_is_left_out_and_what_nobody_knows_is_counted():
+    """One reader begins at the test, one is asked for an item that nobody read before validation."""
+    items = [[1, 2, 3, 1], [2, 1, 4, 2], [3, 1], [2, 3, 1, 4]]
+    data = SequenceDataset(
+        "few",
+        torch.tensor([item for own in items for item in own]),
+        torch.tensor([0] + [len(own) for own in items]).cumsum(0),
+        [str(u) for u in range(4)],
+        ["[PAD]", *"abcd"],
+        cuts=Cuts(torch.tensor([2, 2, 0, 3]), torch.tensor([3, 3, 0, 3]), moments=(5, 6)),
+        tied=torch.tensor([0, 1, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1], dtype=torch.bool),
+    )
+    about = describe(data, "few.csv")
+    assert about["val"] == {"readers": 2, "without_history": 0, "unknown_targets": 1}
+    assert about["test"] == {"readers": 3, "without_history": 1, "unknown_targets": 1}
+    order = "time, then the order of the source's rows"
+    assert about["ties"] == {"interactions": 6, "val_targets": 1, "test_targets": 1, "order": order}
 
 
 # ---------------------------------------------------------------- several processes, and none
