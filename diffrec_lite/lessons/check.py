@@ -51,7 +51,8 @@ def answer(function: Callable, *args: Any) -> Any:
     """Call the learner's function on copies of `args` and return what it returns.
 
     Raises CheckFailed when the function is unsolved, is the package's own, does not take these arguments, stops with
-    an exception, overwrites an argument, or returns None. A torch.Generator is handed over itself, to be drawn from.
+    an exception or by `exit()`, overwrites an argument, or returns None. A torch.Generator is handed over itself, to be
+    drawn from.
     """
     require(callable(function), f"Hand the check your function itself; this is {_a(function)}.")
     name = _name(function)
@@ -60,7 +61,9 @@ def answer(function: Callable, *args: Any) -> Any:
     given = [_copy(value) for value in args]
     try:
         result = function(*given)
-    except Exception as problem:
+    except KeyboardInterrupt:  # the learner's way out of an endless loop
+        raise
+    except BaseException as problem:  # exit() too, which would leave the notebook without a verdict
         if _is_stub(problem, function):
             raise CheckFailed(f"{name} is still to be written: replace the `raise NotImplementedError` line.") from None
         called = ", ".join(f"{n} {_shape(value)}" for n, value in zip(names, args, strict=True))
@@ -225,13 +228,13 @@ def _parameters(function: Callable, name: str, args: Sequence[Any]) -> list[str]
     return names
 
 
-def _is_stub(problem: Exception, function: Callable) -> bool:
+def _is_stub(problem: BaseException, function: Callable) -> bool:
     """Whether the learner's function itself raised the bare NotImplementedError that stands for the solution."""
     *_, (frame, _line_number) = traceback.walk_tb(problem.__traceback__)
     return type(problem) is NotImplementedError and not problem.args and frame.f_code is _code(function)
 
 
-def _line(problem: Exception, function: Callable) -> str:
+def _line(problem: BaseException, function: Callable) -> str:
     """ " in line 3, `x = y`": the last line of the learner's own cell on the way to the exception."""
     file = getattr(_code(function), "co_filename", None)
     lines = [line for frame, line in traceback.walk_tb(problem.__traceback__) if frame.f_code.co_filename == file]

@@ -7,7 +7,7 @@ column 0, the padding, is always -inf.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,15 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
         return table[table.score > -torch.inf].reset_index(drop=True)
 
     # ------------------------------------------------------------ saving and loading
+
+    def load_state_dict(self, state_dict: Mapping[str, Tensor], *args: Any, **settings: Any) -> Any:
+        """torch's own; RuntimeError also for a tensor of another rank or kind, whatever size the model lets it have."""
+        own = self.state_dict()
+        for name in own.keys() & state_dict.keys():
+            mine, theirs = own[name], state_dict[name]
+            if (mine.dim(), mine.is_floating_point()) != (theirs.dim(), theirs.is_floating_point()):
+                raise RuntimeError(f"{name} is {theirs.dtype} of shape {tuple(theirs.shape)}, which does not fit")
+        return super().load_state_dict(state_dict, *args, **settings)
 
     @property
     def config(self) -> dict[str, Any]:

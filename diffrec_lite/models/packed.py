@@ -59,7 +59,7 @@ def about(path: str | Path) -> dict[str, Any]:
 def _about(header: bytes) -> dict[str, Any]:
     try:
         found = json.loads(json.loads(header).get("__metadata__", {}).get(ABOUT, "{}"))
-    except (AttributeError, TypeError, RecursionError) as problem:
+    except (AttributeError, TypeError, ValueError, RecursionError) as problem:
         raise ValueError(f"its header is damaged: {problem}") from None
     if not isinstance(found, dict):
         raise ValueError(f"its entry {ABOUT} is damaged")

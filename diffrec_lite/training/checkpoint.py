@@ -1,7 +1,7 @@
 """The training checkpoint.
 
-It is one safetensors file, so that weights, optimizer and history can never disagree: it is written beside
-the old one and takes its place in one rename. Reading it runs no code that the file could bring along (no pickle).
+It is one safetensors file, so that weights, optimizer and history can never disagree. Reading it runs no code that the
+file could bring along (no pickle).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from diffrec_lite.data.whole import write
 from diffrec_lite.models.packed import PackError, pack, unpack
 
 CHECKPOINT = "checkpoint.safetensors"
+KINDS = {"settings": dict, "epoch": int, "step": int, "best_epoch": int, "seconds": int | float}
+KINDS |= {"precision": str, "precision_reason": str, "history": list, "tokens": list}
 
 
 class CheckpointError(ValueError):
@@ -60,12 +62,22 @@ class Progress:
         groups: dict[str, dict[str, Tensor]] = {group: {} for group in cls.GROUPS}
         try:
             counters, tensors = unpack(path)
+            for name, value in counters.items():
+                if not isinstance(value, KINDS[name]):
+                    raise ValueError(f"{name} cannot be {value!r}")
             for key, tensor in tensors.items():
                 group, name = key.split("|", 1)
                 groups[group][name] = tensor
-            return cls(**counters, **groups)
+            state = cls(**counters, **groups)
         except (PackError, KeyError, TypeError, ValueError) as problem:
-            raise CheckpointError(f"{path}: not a checkpoint of diffrec-lite ({problem}); train without it") from None
+            raise CheckpointError(
+                f"{path}: not a checkpoint of this version of diffrec-lite ({problem}); --overwrite trains anew"
+            ) from None
+        if not state.tokens:
+            raise CheckpointError(
+                f"{path} does not name its items, for an older version wrote it; --overwrite trains anew"
+            )
+        return state
 
     def belongs_to(self, settings: dict[str, Any], path: Path) -> None:
         """Raise CheckpointError, naming what differs, unless the run was started with these settings."""
@@ -74,6 +86,18 @@ class Progress:
         if changed:
             then_now = "; ".join(f"{key} was {self.settings.get(key)!r}, is {wanted.get(key)!r}" for key in changed)
             raise CheckpointError(f"{path} is of another run: {then_now}; resume with the same settings")
+
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer | None, path: Path) -> None:
+        """Give a model and its optimizer back what they had learnt. Raises CheckpointError where it does not fit."""
+        try:
+            for weights in (self.best, self.weights):
+                model.load_state_dict(weights)
+            if self.optimizer:
+                restore_optimizer(model, optimizer, self.optimizer)
+        except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as problem:
+            raise CheckpointError(
+                f"{path} does not fit this version of diffrec-lite ({problem}); --overwrite trains anew"
+            ) from None
 
 
 def on_cpu(state: dict[str, Tensor]) -> dict[str, Tensor]:

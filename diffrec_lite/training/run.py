@@ -25,7 +25,6 @@ from diffrec_lite.training.checkpoint import (
     Progress,
     on_cpu,
     optimizer_tensors,
-    restore_optimizer,
 )
 from diffrec_lite.training.device import choose_device, choose_precision, device_of, make_accelerator
 from diffrec_lite.training.folder import claimed, mend, save
@@ -87,9 +86,7 @@ def train(
         optimizer = None if model.learns_from == "counts" else recipe.make_optimizer(model)
         writes = accelerator.is_main_process and folder is not None
         if state.epoch:
-            model.load_state_dict(state.weights)
-            if state.optimizer:
-                restore_optimizer(model, optimizer, state.optimizer)
+            state.restore(model, optimizer, folder / CHECKPOINT)
             if writes:
                 model.trained_on = about
                 mend(state, model, folder)

@@ -310,7 +310,7 @@ def test_bad_items(write):
 
 @pytest.mark.parametrize("dates", [["3000-01-01", "2500-01-01", "2020-01-01"], ["2030", "2025", "2020"]])
 def test_dates_of_an_older_program_neither_wrap_around_nor_lose_a_part(dates, tmp_path):
-    """INT96 holds the year 3000, which pyarrow would read as 1830; and nanoseconds, where they do not reach that far."""
+    """INT96 holds the year 3000, which pyarrow would read as 1830; and nanoseconds."""
     path, far = tmp_path / "log.parquet", dates[0] == "3000-01-01"
     part = np.timedelta64(1, "us" if far else "ns")
     times = np.array(dates, f"M8[{'us' if far else 'ns'}]") + part

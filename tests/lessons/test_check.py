@@ -2,6 +2,7 @@
 
 import functools
 import math
+import sys
 from collections import Counter
 from fractions import Fraction
 
@@ -12,12 +13,21 @@ import torch
 from fuzz_checks import GOOD, RIGHT, WITH_LETTER, fuzz
 
 from diffrec_lite import diffusion, layers, metrics
-from diffrec_lite.lessons import cond_layer_norm, cross_attention, forward_noising, offset_noise, start_here
+from diffrec_lite.lessons import cond_layer_norm, cross_attention, dcrec, forward_noising, offset_noise, start_here
 from diffrec_lite.lessons import metrics as metrics_lesson
 from diffrec_lite.lessons import step_skipping as skipping_lesson
 from diffrec_lite.lessons.check import CheckFailed, answer, check, close, compare, letter, numbers, truths
 
-LESSONS = [cond_layer_norm, cross_attention, forward_noising, offset_noise, start_here, metrics_lesson, skipping_lesson]
+LESSONS = [
+    cond_layer_norm,
+    cross_attention,
+    forward_noising,
+    offset_noise,
+    start_here,
+    metrics_lesson,
+    skipping_lesson,
+    dcrec,
+]
 each_check = pytest.mark.parametrize("name", [function.__name__ for function in RIGHT])
 BY_NAME = {function.__name__: function for function in RIGHT}
 X = torch.tensor([1.0, 2.0])
@@ -85,6 +95,20 @@ def test_a_check_knows_a_stub_from_an_error(name):
         run(name, unsolved)
     with pytest.raises(CheckFailed, match=r"`return torch.tensor\(\[1, 2\]\).softmax\(-1\)`, with NotImplementedError"):
         run(name, softmax_of_integers)
+
+
+@each_check
+def test_leaving_the_notebook_is_a_mistake_and_interrupting_it_is_not(name):
+    def leaves(*args):
+        sys.exit()
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    with pytest.raises(CheckFailed, match=r"leaves stopped in line \d+, `sys.exit\(\)`, with SystemExit"):
+        run(name, leaves)
+    with pytest.raises(KeyboardInterrupt):
+        run(name, interrupted)
 
 
 def test_odd_answers_neither_pass_nor_make_a_check_stumble():

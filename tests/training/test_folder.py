@@ -14,6 +14,7 @@ import torch
 from diffrec_lite import models
 from diffrec_lite.data import SequenceDataset
 from diffrec_lite.models.catalogue import Catalogue
+from diffrec_lite.models.packed import pack
 from diffrec_lite.training import folder as run_folder
 from diffrec_lite.training.checkpoint import CHECKPOINT, CheckpointError
 from diffrec_lite.training.device import make_accelerator
@@ -206,6 +207,34 @@ def test_a_stale_record_goes_and_a_true_one_stays(data, build, tmp_path):
     (tmp_path / "a" / "run.json").write_bytes(stale)
     run_folder.mend(state, model, tmp_path / "a")
     assert not (tmp_path / "a" / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tokens": []}, "does not name its items, for an older version wrote it; --overwrite trains anew"),
+        ({"epoch": "two"}, "epoch cannot be 'two'"),
+        ({"history": None}, "history cannot be None"),
+        ({"unknown": 1}, "not a checkpoint of this version"),
+        ({"weights": {}}, "(?s)does not fit this version of diffrec-lite .*Missing key"),
+        ({"best": {}}, "(?s)does not fit this version of diffrec-lite .*Missing key"),
+        ({"optimizer": {"elsewhere/step": torch.zeros(())}}, "does not fit this version of diffrec-lite"),
+    ],
+)
+def test_a_checkpoint_of_another_version_is_refused_in_words(data, build, tmp_path, change, message):
+    train(build("sasrec"), data, tmp_path)
+    tensors, about = {}, {}
+    state = run_folder.Progress.load(tmp_path / CHECKPOINT)
+    for name, value in {**vars(state), **change}.items():
+        if name in state.GROUPS:
+            tensors |= {f"{name}|{key}": x for key, x in value.items()}
+        else:
+            about[name] = value
+    (tmp_path / CHECKPOINT).write_bytes(pack(tensors, about))
+    before = contents(tmp_path)
+    with pytest.raises(CheckpointError, match=message):
+        train(build("sasrec"), data, tmp_path, resume=True, epochs=2)
+    assert contents(tmp_path) == before
 
 
 # ---------------------------------------------------------------- kills
