@@ -106,6 +106,7 @@ REAL: dict[str, Any] = {
     "lr_decay": 0.92,
 }
 STRONGER: dict[str, Any] = {"item_dropout": 0.6, "dropout": 0.4, "epochs": 14}  # for what begins with the last item
+FUSED: dict[str, Any] = {"blocks": 1, "positions": True, "sampling_steps": 1, "input_norm": True}
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
         "popularity": {},
@@ -136,8 +137,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "bert4rec": {**REAL, "batch_size": 64, "epochs": 60, "lr_decay": 0.97},
         "sasrec": {**REAL, **STRONGER, "blocks": 1, "learns_from": "prefixes", "input_norm": True},
         "adrec": {**REAL, "blocks": 1, "denoiser_blocks": 1, "batch_size": 64, "sampling_steps": 1, "input_norm": True},
-        "diffurec": {**REAL, "blocks": 1, "positions": True, "sampling_steps": 1, "input_norm": True},
-        "diffurecsys": {**REAL, "blocks": 1, "positions": True, "sampling_steps": 1, "input_norm": True},
+        "diffurec": {**REAL, **STRONGER, **FUSED},
+        "diffurecsys": {**REAL, **STRONGER, **FUSED},
         "dcrec": {**REAL, "blocks": 1, **REPAIRS},
         "hybrid": {**REAL, **STRONGER, "blocks": 1, **REPAIRS},
     },
