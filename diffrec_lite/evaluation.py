@@ -160,6 +160,9 @@ def _rank(
     view: Split = getattr(dataset, split)
     if len(view) == 0:
         raise ValueError(f"{dataset.name}: nobody has the three interactions that the {split} split needs")
+    for name, number in (("users", users), ("batch_size", batch_size)):
+        if number is not None and number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")
     chosen = torch.arange(len(view))
     if users is not None and users < len(view):
         chosen = torch.randperm(len(view), generator=torch.Generator().manual_seed(seed))[:users].sort().values

@@ -138,6 +138,10 @@ def test_nan_scores_name_the_reader():
 
 def test_wrong_calls_are_refused():
     data = random_log()
+    for name in ("users", "batch_size"):
+        for number in (0, -1):
+            with pytest.raises(ValueError, match=f"{name} must be at least 1, got {number}"):
+                evaluate(Fixed(data.num_items), data, **{name: number})
     with pytest.raises(ValueError, match="choose val or test"):
         evaluate(Fixed(20), data, "train")
     with pytest.raises(ValueError, match="knows 19 items"):

@@ -150,7 +150,7 @@ def recommend(
 
     check_positive(steps=steps)
     if out is not None:
-        histories.check_ending(out)
+        histories.check_out(out, history_file)
     recommender = load_model(folder)
     if history is not None:
         readers, read = ["0"], [histories.parse(history, recommender.catalogue)]

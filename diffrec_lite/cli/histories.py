@@ -70,6 +70,13 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         write(path, content.getvalue())
 
 
+def check_out(path: Path, read_from: Path | None) -> None:
+    """Raise ValueError unless `write_table` can write a file of this name, and it is not the one that is read."""
+    check_ending(path)
+    if read_from is not None and path.exists() and read_from.exists() and path.samefile(read_from):
+        raise ValueError(f"--out {path} is the file of the histories, which would be lost; name another one")
+
+
 def check_ending(path: Path) -> None:
     """Raise ValueError unless `write_table` can write a file of this name."""
     if path.suffix not in ENDINGS:

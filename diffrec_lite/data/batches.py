@@ -44,12 +44,12 @@ def pad(histories: Tensor | Sequence[Sequence[int] | Tensor], max_len: int | Non
     if isinstance(histories, Tensor):
         if histories.dim() != 2:
             raise ValueError(f"a tensor of histories must be (B, L), got {tuple(histories.shape)}")
-        matrix = _ids(histories, "a tensor of histories")
+        matrix = whole_numbers(histories, "a tensor of histories")
         lengths = (matrix != 0).long().cumsum(1).ne(0).sum(1)  # from the first item on
         empty = lengths == 0
         _refuse_gaps(matrix, lengths)
     else:
-        rows = [_ids(history, f"history {i}") for i, history in enumerate(histories)]
+        rows = [whole_numbers(history, f"history {i}") for i, history in enumerate(histories)]
         if any(row.dim() != 1 for row in rows):
             raise ValueError("histories must be a list of lists of item ids, one list a reader")
         lengths = torch.tensor([len(row) for row in rows], dtype=torch.long)
@@ -65,14 +65,14 @@ def pad(histories: Tensor | Sequence[Sequence[int] | Tensor], max_len: int | Non
     return matrix if max_len is None else matrix[:, -max_len:]
 
 
-def _ids(values: Tensor | Sequence[int], what: str) -> Tensor:
-    """Item ids as int64. Raises ValueError where rounding would have to make an id of something."""
+def whole_numbers(values: Tensor | Sequence[int], what: str) -> Tensor:
+    """Ids as int64. Raises ValueError, naming `what` they are, where rounding would have to make an id of something."""
     try:
         ids = torch.as_tensor(values)
     except (TypeError, ValueError, RuntimeError, OverflowError) as problem:
-        raise ValueError(f"{what} does not consist of item ids: {problem}") from None
+        raise ValueError(f"{what} does not consist of ids: {problem}") from None
     if ids.numel() and (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool):
-        raise ValueError(f"{what} holds {str(ids.dtype).removeprefix('torch.')} numbers; item ids are whole numbers")
+        raise ValueError(f"{what} holds {str(ids.dtype).removeprefix('torch.')} numbers; ids are whole numbers")
     return ids.long()
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from diffrec_lite.data import pad
+from diffrec_lite.data.batches import whole_numbers
 
 
 def readable(histories: Tensor | Sequence[Sequence[int]], num_items: int, max_len: int) -> Tensor:
@@ -43,7 +44,7 @@ def checking(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(model, history, *args, **kwargs)
         history = readable(history, model.num_items, model.max_len)
         users = signature.bind(model, history, *args, **kwargs).arguments.get("users")
-        if users is not None and len(users) != len(history):
+        if users is not None and whole_numbers(users, "users").shape != (len(history),):
             raise ValueError(f"{len(users)} users for {len(history)} histories; each history needs its own")
         with trusting(model):
             return method(model, history, *args, **kwargs)

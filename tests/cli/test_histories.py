@@ -141,3 +141,14 @@ def test_the_data_are_not_looked_for_in_the_folder_of_the_run(tmp_path, monkeypa
     assert json.loads((tmp_path / "bookshop" / "run.json").read_text())["dataset"]["source"] == "bookshop"
     code, out, err = run("evaluate", "bookshop")
     assert code == 0 and "bookshop.inter" in out, err
+
+
+def test_the_file_that_is_read_is_never_written_over(trained, items, tmp_path):
+    path, link = tmp_path / "readers.csv", tmp_path / "link.csv"
+    many(items).to_csv(path, index=False)
+    link.symlink_to(path)
+    before = path.read_bytes()
+    for out in (path, link):
+        code, _, err = run("recommend", trained, "--history-file", path, "--out", out)
+        assert code == 2 and "is the file of the histories" in err and path.read_bytes() == before
+    assert run("recommend", trained, "--history-file", link, "--out", tmp_path / "new.csv")[0] == 0

@@ -23,8 +23,8 @@ NO_HISTORY = [
     (torch.zeros(2, 0, dtype=torch.long), "history 0 is empty"),
     ([[3, 0, 4]], "history 0 has a 0 behind its first item"),
     ([[1], [2.5]], "history 1 holds float32 numbers"),
-    ([[1], ["a"]], "history 1 does not consist of item ids"),
-    ([[1], [2**70]], "history 1 does not consist of item ids"),
+    ([[1], ["a"]], "history 1 does not consist of ids"),
+    ([[1], [2**70]], "history 1 does not consist of ids"),
     ([1, 2], "a list of lists of item ids"),
 ]
 
@@ -57,6 +57,13 @@ def test_users_are_as_many_as_histories(every, histories):
             if name in DIFFUSIONS:
                 with pytest.raises(ValueError, match="users for 5 histories"):
                     model.trajectory(history, users=users)
+
+
+def test_users_are_whole_numbers(every, histories):
+    for model in every.values():
+        for users in ([1.5] * 5, torch.ones(5), ["a"] * 5, [2**70] * 5, torch.ones(5, 1, dtype=torch.long)):
+            with pytest.raises(ValueError, match="users"):
+                model.score(pad(histories), users)
 
 
 def test_a_model_reads_the_latest_of_what_it_gets(histories):
