@@ -46,6 +46,9 @@ def notebook(sentence, shown="", code="1"):
         ("See [Ho et al. 2020](https://arxiv.org/abs/2006.11239).", ""),
         ("```python\nx = 0.338\n```\nis it.", ""),
         ("## Quiz\n\nA has .338.", ""),
+        ("### Predict\n\nA tenth, .1? Say it, .12 or .13.\n\n### See\n\nIt is .34.", "0.338"),
+        ("Is it .3?", ""),
+        ("As in arXiv 2605.07125.", ""),
         ("The mean is 8.87 [P]. The paper gives .0667 for HR@5 [P].", "8.87"),
         ("The ledger says 0.73 %.", ""),
         ("HR@5 is .0597 (`data/runs/beauty_dcrec_repaired_0.json`).", ""),
@@ -69,6 +72,8 @@ def test_a_number_is_found(sentence, shown):
         ("The paper gives .0667 for HR@5.", "", ".0667"),
         ("HR@5 is .05977 (`data/runs/beauty_dcrec_repaired_0.json`).", "", ".05977"),
         ("It says .338. The rest follows.\n\n## Quiz\n\n.5", "", ".338"),
+        ("### Predict\n\nIs it .3?\n\n### See\n\nIt is .338.", "", ".338"),
+        ("Is it .3? It is .338.", "", ".338"),
         ("| a | .338 |\n|---|---|\n| b | `.3` |", "", ".338"),
     ],
 )

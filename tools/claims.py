@@ -1,9 +1,11 @@
 """The numbers that a notebook's sentences claim, and where each of them is found.
 
-A claim is a decimal, a share in per cent, or a whole number from 100 on, outside formulas, code and the quiz, whose
-readers are invented. It is found when the notebook prints it, to as many digits as the sentence gives; when the code
-sets it; or when it stands in a file of data/runs, data/published or tools that the paragraph names. "ledger" names
-data/published/ledger.csv, and [P] in the sentence all of data/published. Numbers in words are not looked at.
+A claim is a decimal, a share in per cent, or a whole number from 100 on. It is found when the notebook prints it, to as
+many digits as the sentence gives; when the code sets it; or when it stands in a file of data/runs, data/published or
+tools that the paragraph names. "ledger" names data/published/ledger.csv, and [P] in the sentence all of data/published.
+
+No claims are sought in formulas, code and questions, in what is to be predicted, and in the quiz, whose readers are
+invented; nor among numbers in words.
 
 python tools/claims.py [notebooks/01_forward_noising.ipynb ...]     the claims that are found nowhere
 """
@@ -33,8 +35,10 @@ DEFINED = {
     "0.05": "the default of the setting `item_std`",
     "150": "the default of DCRec's setting `lambda_epochs`",
 }
-INVENTED = ("Quiz",)
-NUMBER = re.compile(r"(?<![\w.,/–-])(?<!eader )(?:\d{1,3}(?:,\d{3})+|\d*\.\d+|\d+)(?![\w]|[.,]\d)(?P<percent>\s?%)?")
+NO_CLAIMS = ("Quiz", "Predict")
+NUMBER = re.compile(
+    r"(?<![\w.,/–-])(?<!eader )(?<!arXiv )(?:\d{1,3}(?:,\d{3})+|\d*\.\d+|\d+)(?![\w]|[.,]\d)(?P<percent>\s?%)?"
+)
 FILE = re.compile(r"\b(?:data/(?:runs|published)|tools)/\w+\.\w+")
 LEDGER = "data/published/ledger.csv"
 YEAR = range(1900, 2100)
@@ -56,10 +60,10 @@ def claims(notebook: NotebookNode) -> Iterator[Claim]:
     for cell in notebook.cells:
         if cell.cell_type != "markdown":
             continue
-        for part in re.split(r"^(?=## )", cell.source, flags=re.M):
-            if heading := re.match(r"## (.*)", part):
+        for part in re.split(r"^(?=###? )", cell.source, flags=re.M):
+            if heading := re.match(r"###? (.*)", part):
                 section = heading.group(1)
-            if not section.startswith(INVENTED):
+            if not section.startswith(NO_CLAIMS):
                 yield from _claims(part)
 
 
@@ -69,6 +73,8 @@ def _claims(text: str) -> Iterator[Claim]:
         files = FILE.findall(paragraph) + [LEDGER] * ("ledger" in paragraph.casefold())
         plain = re.sub(r"`[^`]*`|\$[^$]*\$|\]\([^)]*\)|<[^>]*>", " ", paragraph)
         for sentence in re.split(r"(?<=[.!?:])\s+(?=[A-Z*(\[])|\n(?=[-|#\d])", plain):
+            if sentence.rstrip().endswith("?"):
+                continue
             published = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "data/published").glob("*.csv"))
             for match in NUMBER.finditer(sentence):
                 number = match.group().rstrip("% \u00a0").replace(",", "")
