@@ -268,3 +268,20 @@ def test_help_is_quick_because_it_does_not_load_torch():
     assert done.returncode == 0 and done.stdout.rstrip().endswith("False")
     done = subprocess.run([sys.executable, "-m", "diffrec_lite", "train", "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "--resume" in done.stdout
+
+
+def test_a_home_is_filled_in_wherever_a_path_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert run("train", "popularity", "--dataset", "bookshop", "--out", "~/a")[0] == 0
+    assert (tmp_path / "a" / "run.json").exists() and not (tmp_path / "~").exists()
+    assert run("evaluate", "~/a", "--json")[0] == 0
+    code, _, err = run("train", "popularity", "--dataset", "bookshop", "--out", "~nobody-of-this-name/a")
+    assert code == 2 and "write the path in full" in err
+
+
+def test_without_a_command_the_help_is_all_that_is_said():
+    for arguments in ((), ("data",)):
+        code, out, err = run(*arguments)
+        assert code == 2 and "Usage" in out and err == ""

@@ -27,7 +27,8 @@ def main() -> None:
         text = problem.format_message() if hasattr(problem, "format_message") else str(problem)
         if isinstance(problem, OSError) and problem.filename is not None:
             text = f"{problem.filename}: {problem.strerror}"
-        print(f"error: {' '.join(text.split()) or type(problem).__name__}", file=sys.stderr)
+        if type(problem).__name__ != "NoArgsIsHelpError":  # the help is what there is to say
+            print(f"error: {' '.join(text.split()) or type(problem).__name__}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         code = 130

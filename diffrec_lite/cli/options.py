@@ -15,10 +15,13 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Diffusion mo
 
 
 def path(text: str) -> Path:
-    """A path from the command line. Raises BadParameter for an empty one, which would be the current folder."""
+    """A path from the command line, "~" filled in. Raises BadParameter for an empty one: it would be this folder."""
     if not text.strip():
         raise typer.BadParameter("it is empty; name a file or a folder")
-    return Path(text)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # nobody of that name has a home
+        raise typer.BadParameter(f"there is no home for {text!r}; write the path in full") from None
 
 
 Folder = Annotated[Path, typer.Argument(help="A folder that `train` wrote.", parser=path, metavar="FOLDER")]
