@@ -158,7 +158,8 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
         own = self.state_dict()
         for name in own.keys() & state_dict.keys():
             mine, theirs = own[name], state_dict[name]
-            if (mine.dim(), mine.is_floating_point()) != (theirs.dim(), theirs.is_floating_point()):
+            kinds = [(x.dim(), x.is_floating_point(), x.is_complex()) for x in (mine, theirs)]
+            if kinds[0] != kinds[1]:
                 raise RuntimeError(f"{name} is {theirs.dtype} of shape {tuple(theirs.shape)}, which does not fit")
         return super().load_state_dict(state_dict, *args, **settings)
 

@@ -69,6 +69,22 @@ def test_loading_is_strict(tmp_path):
             DiffuRec.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [lambda x: x[None], lambda x: x.to(torch.complex64), lambda x: x.float() if x.dtype == torch.long else x[0]],
+)
+def test_counts_whose_size_the_file_decides_are_tensors_of_the_right_kind(changed, tmp_path):
+    model = make("markov")
+    log = pd.DataFrame({"user": 0, "item": range(1, ITEMS + 1), "timestamp": range(ITEMS)})
+    model.fit_counts(SequenceDataset.from_log(log, name="toy"))
+    model.save_pretrained(tmp_path)
+    for name, tensor in model.state_dict().items():
+        about = {"config": model.config}
+        (tmp_path / "model.safetensors").write_bytes(pack({**model.state_dict(), name: changed(tensor)}, about))
+        with pytest.raises(ModelError, match=f"{name}"):
+            models.load(tmp_path)
+
+
 def test_a_config_that_the_weights_were_not_made_with_is_refused(tmp_path):
     """Another number of steps or heads would load, and only give other scores."""
     model = make("diffurec")
