@@ -1,6 +1,6 @@
 // Training curves of one run beside a healthy one, on axes that never change. Every number is already in `data`.
 
-const W = 260, H = 190, LEFT = 34, RIGHT = 8, TOP = 10, BOTTOM = 34; // of one panel, in its own units
+const W = 214, H = 176, LEFT = 34, RIGHT = 8, TOP = 10, BOTTOM = 34; // of one panel, in its own units
 const RUN = "#B34E00", HEALTHY = "#444", INK = "#222";
 const HALO = { stroke: "#fff", "stroke-width": 3, "paint-order": "stroke" }; // text that grid lines do not cross
 
@@ -55,7 +55,7 @@ function makePanel(panel, last) {
 }
 
 const STYLE = `
-.tc-panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(230px, 100%), 1fr)); gap: 4px 12px; }
+.tc-panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(186px, 100%), 1fr)); gap: 4px 12px; }
 .tc-name { font-weight: 600; font-size: 13px; } .tc-key { font-size: 13px; margin: 2px 0 6px; }
 .tc-key b { color: ${RUN}; } .tc-key i { color: ${HEALTHY}; font-style: normal; }
 .tc-verdict { margin-top: 6px; padding: 6px 10px; border-left: 4px solid #bbb; background: #f6f6f6; min-height: 5.8em; }
