@@ -33,7 +33,15 @@ from torch.nn import functional as F
 from diffrec_lite import diffusion, layers
 from diffrec_lite import metrics as core
 from diffrec_lite.diffusion import GaussianDiffusion
-from diffrec_lite.lessons import cond_layer_norm, cross_attention, forward_noising, metrics, offset_noise, start_here
+from diffrec_lite.lessons import (
+    cond_layer_norm,
+    cross_attention,
+    dcrec,
+    forward_noising,
+    metrics,
+    offset_noise,
+    start_here,
+)
 from diffrec_lite.lessons import step_skipping as skipping
 from diffrec_lite.lessons.check import CheckFailed
 
@@ -80,6 +88,12 @@ def cond_ln(x, condition, weight, bias):
     return F.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift
 
 
+def dcrec_loss(S0, S0_hat, scores, target, valid, lambda_):
+    prior = ((S0_hat.square().mean(-1) * valid).sum(1) / valid.sum(1)).mean()
+    denoising = (S0_hat[:, -1] - S0[:, -1].detach()).square().mean()
+    return prior + (1 - lambda_) * denoising + lambda_ * F.cross_entropy(scores, target)
+
+
 RIGHT = {
     start_here.checks.leave_one_out: leave_one_out,
     start_here.checks.follower_counts: follower_counts,
@@ -102,6 +116,9 @@ RIGHT = {
     metrics.checks.ndcg_at_k: lambda scores, target, k: core.ndcg(core.ranks(scores, target), k),
     metrics.checks.hit_rate_in_batches: lambda ranks, k, size: core.hit_rate(ranks, k),
     metrics.checks.sampled_rank: lambda rank, items, negatives: 1 + (rank - 1) * negatives / (items - 1),
+    dcrec.checks.lambda_smooth: lambda epoch, E: 0.2 * (1 - min(epoch, E) / E) ** 9 + 0.003,
+    dcrec.checks.dcrec_loss: dcrec_loss,
+    dcrec.checks.best_guess: lambda xt, abar, v: abar.sqrt() * v / (abar * v + 1 - abar) * xt,
 }
 # They also ask for a letter, which is "b" each time.
 WITH_LETTER = {offset_noise.checks.unnoticed, skipping.checks.surprise, metrics.checks.sampled_rank}
@@ -174,6 +191,11 @@ def bent_tensor(draw: random.Random, value: Tensor) -> Tensor:
     return draw.choice([*ways, value[..., None], value.to("meta"), value.double().to_sparse() + step])
 
 
+def copied(value: Any) -> Any:
+    """A copy; of a tensor one through which a gradient still flows."""
+    return value.clone() if isinstance(value, Tensor) else deepcopy(value)
+
+
 def another_thing(draw: random.Random, right: Callable) -> Answer:
     result = thing(draw)
     return Answer(lambda *args: result)
@@ -189,7 +211,8 @@ def no_function(draw: random.Random, right: Callable) -> Answer:
 
 def an_exception(draw: random.Random, right: Callable) -> Answer:
     kinds = [ValueError("a\nb"), KeyError(), HostileError(), StopIteration(), MemoryError(), NotImplementedError("x")]
-    problem = draw.choice([*kinds, NotImplementedError(), AssertionError(), RecursionError(), OSError(2, "gone")])
+    kinds += [NotImplementedError(), AssertionError(), RecursionError(), OSError(2, "gone")]
+    problem = draw.choice([*kinds, SystemExit(), SystemExit("x"), GeneratorExit(), BaseException("x")])
 
     def stops(*args):
         raise problem
@@ -204,7 +227,7 @@ def right_at_first(draw: random.Random, right: Callable) -> Answer:
 
     def function(*args):
         result = right(*args)
-        calls.append(deepcopy(result))
+        calls.append(copied(result))
         if len(calls) <= after or (then == "memory" and not args):
             return result
         wrong.append(True)
@@ -217,7 +240,7 @@ def overwriting(draw: random.Random, right: Callable) -> Answer:
     done = []
 
     def function(*args):
-        result = deepcopy(right(*args))
+        result = copied(right(*args))
         targets = [a for a in args if isinstance(a, Tensor | list | pd.DataFrame)]
         if targets:
             value = draw.choice(targets)
@@ -263,7 +286,7 @@ def verdict(check: Callable, answer: Answer) -> str:
         end = "right, passed" if answer.right() else "wrong, passed"
     except CheckFailed:
         end = "right, failed" if answer.right() else "wrong, failed"
-    except Exception as problem:
+    except BaseException as problem:
         end = f"raw {type(problem).__name__}"
     return end if torch.equal(state, torch.get_rng_state()) else "random numbers moved"
 
