@@ -1,0 +1,133 @@
+// Accuracy against cost. Every run is recorded and already here; this file picks, draws and lists.
+
+const SVG = "http://www.w3.org/2000/svg";
+const COLOURS = { counting: "#6b6b6b", network: "#0072b2", diffusion: "#00795a" };
+const PRINTED = "#b34700";
+const W = 640, H = 360, LEFT = 58, RIGHT = 16, TOP = 14, BOTTOM = 46, R = 10;
+const LABELS = ["data set", "protocol", "metric", "cost"];
+
+function make(tag, parent, text, className) {
+  const node = document.createElement(tag);
+  if (text !== undefined) node.textContent = text;
+  if (className) node.className = className;
+  parent.append(node);
+  return node;
+}
+
+function shape(tag, parent, attributes, text) {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  if (text !== undefined) node.textContent = text;
+  parent.append(node);
+  return node;
+}
+
+function mark(parent, kind, x, y, number) {
+  const fill = COLOURS[kind];
+  if (kind === "counting") shape("circle", parent, { cx: x, cy: y, r: R, fill });
+  else if (kind === "network") shape("rect", parent, { x: x - R, y: y - R, width: 2 * R, height: 2 * R, fill });
+  else shape("path", parent, { d: `M${x},${y - R - 4}l${R + 4},${2 * R + 4}h${-2 * (R + 4)}z`, fill });
+  const text = { x, y: y + 4, "text-anchor": "middle", fill: "#fff", "font-weight": 700, "font-size": 12 };
+  if (number) shape("text", parent, text, number);
+}
+
+function amount(value) {
+  return value >= 100 ? Math.round(value).toLocaleString("en") : value >= 1 ? value.toFixed(0) : value.toFixed(2);
+}
+
+function render({ model, el }) {
+  const data = model.get("data");
+  const root = make("div", el, undefined, "drl-explorer diffrec-cost");
+  root.setAttribute("role", "group");
+  root.setAttribute("aria-label", data.title);
+  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab must not take the arrow keys
+  root.addEventListener("keydown", (event) => event.stopPropagation());
+  make("div", root, data.title, "drl-title");
+
+  const bar = make("div", root, undefined, "drl-bar");
+  const selects = data.choices.map((texts, k) => {
+    const control = make("label", bar, LABELS[k], "drl-control");
+    const select = make("select", control);
+    select.setAttribute("aria-label", LABELS[k]);
+    texts.forEach((text, i) => select.append(new Option(text, i)));
+    select.addEventListener("change", () => {
+      model.set("state", model.get("state").map((old, n) => (n === k ? Number(select.value) : old)));
+      model.save_changes();
+      draw();
+    });
+    return select;
+  });
+  const svg = shape("svg", root, { viewBox: `0 0 ${W} ${H}`, role: "img" });
+  const legend = make("div", root, undefined, "cx-legend");
+  for (const [kind, text] of Object.entries(data.kinds)) {
+    const entry = make("span", legend);
+    mark(shape("svg", entry, { viewBox: "-15 -15 30 30", width: 18, height: 18, "aria-hidden": true }), kind, 0, 0);
+    entry.append(` ${text}`);
+  }
+  const readout = make("div", root, "", "drl-readout");
+  readout.setAttribute("aria-live", "polite");
+  const scroll = make("div", root, undefined, "cx-scroll");
+  scroll.tabIndex = 0;
+  scroll.setAttribute("role", "region");
+  scroll.setAttribute("aria-label", "the models of the chart");
+  const list = make("table", scroll);
+
+  function draw() {
+    const state = model.get("state");
+    const [dataset, protocol, metric, cost] = data.choices.map((texts, k) => texts[state[k]]);
+    selects.forEach((select, k) => { select.value = state[k]; });
+    const points = data.points.filter((p) => p.dataset === dataset)
+      .map((p) => ({ ...p, cost: p.costs[state[3]], score: p.scores[protocol][metric] }))
+      .sort((a, b) => b.score[0] - a.score[0]);
+    const [low, high] = data.ranges[state[3]].map(Math.log10), top = data.tops[`${dataset}/${metric}`];
+    const x = (value) => LEFT + ((Math.log10(value) - low) / (high - low)) * (W - LEFT - RIGHT);
+    const y = (value) => H - BOTTOM - (value / top) * (H - TOP - BOTTOM);
+
+    svg.replaceChildren();
+    for (let n = 0; n <= 4; n++) {
+      const value = (n * top) / 4;
+      shape("line", svg, { x1: LEFT, x2: W - RIGHT, y1: y(value), y2: y(value), stroke: "#e6e6e6" });
+      shape("text", svg, { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(3));
+    }
+    for (let n = Math.ceil(low); n <= high; n++) {
+      shape("line", svg, { x1: x(10 ** n), x2: x(10 ** n), y1: TOP, y2: H - BOTTOM, stroke: "#f0f0f0" });
+      const text = n > 5 ? `10^${n}` : n < 0 ? (10 ** n).toFixed(-n) : (10 ** n).toLocaleString("en");
+      shape("text", svg, { x: x(10 ** n), y: H - BOTTOM + 18, "text-anchor": "middle" }, text);
+    }
+    shape("text", svg, { x: (LEFT + W) / 2, y: H - 6, "text-anchor": "middle" }, `${cost}, log scale`);
+    Object.entries(data.printed[dataset][metric]).forEach(([system, value], i) => {
+      shape("line", svg, { x1: LEFT, x2: W - RIGHT, y1: y(value), y2: y(value), stroke: PRINTED, "stroke-dasharray": "5 4" });
+      const at = i === 0 ? { x: LEFT + 6, "text-anchor": "start" } : { x: W - RIGHT, "text-anchor": "end" };
+      shape("text", svg, { ...at, y: y(value) - 4, fill: PRINTED }, `${system}, printed`);
+    });
+    points.forEach((p) => {
+      const [, from, to] = p.score;
+      shape("line", svg, { x1: x(p.cost), x2: x(p.cost), y1: y(from), y2: y(to), stroke: COLOURS[p.kind], "stroke-width": 2 });
+    });
+    points.forEach((p, i) => mark(svg, p.kind, x(p.cost), y(p.score[0]), i + 1));
+
+    list.replaceChildren();
+    const head = make("tr", make("thead", list));
+    for (const text of ["", "model (preset)", metric, "95 % interval", cost, "runs", "device"]) make("th", head, text).scope = "col";
+    const body = make("tbody", list);
+    points.forEach((p, i) => {
+      const row = make("tr", body);
+      const [value, from, to] = p.score.map((number) => number.toFixed(4));
+      const spent = state[3] === 2 && p.kind === "counting" ? "none" : amount(p.cost);
+      for (const text of [i + 1, p.label, value, `${from} to ${to}`, spent, p.runs, p.device]) make("td", row, text);
+    });
+    const counted = points.find((p) => p.kind === "counting"), best = points[0];
+    const told = `${dataset}, ${protocol}. Best recorded ${metric}: ${best.score[0].toFixed(4)}, ${best.label}.` +
+      (counted && counted !== best
+        ? ` Of the rules that count, ${counted.label} comes highest: ${Math.round((100 * counted.score[0]) / best.score[0])} % of it.`
+        : "");
+    readout.textContent = told;
+    svg.setAttribute("aria-label", `${model.get("alt")} ${told}`);
+  }
+
+  model.on("change:state", draw);
+  draw();
+  return () => model.off("change:state", draw);
+}
+
+export default { render };

@@ -1,0 +1,131 @@
+"""The explorer of notebook 09: accuracy against cost for every recorded run, by data set, protocol, metric and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from diffrec_lite import models
+from diffrec_lite.lessons.comparison import figures
+from diffrec_lite.training.results import FILTERED, UNFILTERED, Family
+from diffrec_lite.widgets import style
+from diffrec_lite.widgets.explorer import CSS, StandIn
+
+PROTOCOLS = {"unfiltered": UNFILTERED, "seen-filtered": FILTERED}
+METRICS = ("NDCG@5", "HR@5", "NDCG@10", "HR@10")
+COSTS = ("seconds of training", "seconds of evaluation", "weights learned")
+FIRST = "beauty"  # the data set that is shown at first, where it is recorded
+ROOM = 1.6  # how much an axis of costs goes beyond its ends, as a factor
+
+
+def weights(family: Family) -> int:
+    """How many numbers a model learns by gradient; 0 for a rule that counts."""
+    if figures.kind(family.model) == "counting":
+        return 0
+    known = {one.name for one in fields(models.MODELS[family.model].Settings)}
+    config = family.runs[0]["config"]
+    model = models.build(family.model, config["num_items"], **{k: v for k, v in config.items() if k in known})
+    return sum(weight.numel() for weight in model.parameters())
+
+
+def point(family: Family) -> dict[str, Any]:
+    """One mark of the chart: its costs, and [value, low, high] for each protocol and metric."""
+    return {
+        "dataset": family.dataset,
+        "label": f"{family.label} ({family.preset})",
+        "kind": figures.kind(family.model),
+        "device": family.devices,
+        "runs": len(family.runs),
+        "costs": [
+            max(family.seconds(), 0.01),
+            max(family.seconds("evaluation_seconds"), 0.01),
+            max(weights(family), 1),  # a log scale has no 0: what counts stands at its left end
+        ],
+        "scores": {
+            name: {
+                metric: [round(getattr(family.score(metric, protocol), end), 4) for end in ("value", "low", "high")]
+                for metric in METRICS
+            }
+            for name, protocol in PROTOCOLS.items()
+        },
+    }
+
+
+def chart(families: Sequence[Family]) -> dict[str, Any]:
+    """All that the explorer needs, as plain data. An axis is the same for all that it is used for:
+
+    costs for all data sets, and a metric on one data set for both protocols, so that what moves is the model.
+    """
+    points = [point(family) for family in families]
+    datasets = sorted({p["dataset"] for p in points}, key=lambda name: (name != FIRST, name))
+    points.sort(key=lambda p: -p["scores"]["unfiltered"][METRICS[0]][0])
+    printed = {d: {m: figures.printed(d, m) for m in METRICS} for d in datasets}
+    tops = {}
+    for dataset in datasets:
+        for metric in METRICS:
+            ends = [p["scores"][name][metric][2] for p in points if p["dataset"] == dataset for name in PROTOCOLS]
+            tops[f"{dataset}/{metric}"] = round(1.08 * max([*ends, *printed[dataset][metric].values()]), 4)
+    return {
+        "title": "Accuracy against cost",
+        "points": points,
+        "printed": printed,
+        "tops": tops,
+        "ranges": [
+            [min(p["costs"][i] for p in points) / ROOM, max(p["costs"][i] for p in points) * ROOM]
+            for i in range(len(COSTS))
+        ],
+        "choices": [datasets, list(PROTOCOLS), list(METRICS), list(COSTS)],
+        "kinds": {name: text for name, (text, _, _) in figures.KINDS.items()},
+    }
+
+
+def view(data: dict[str, Any], state: Sequence[int]) -> dict[str, Any]:
+    """What the explorer shows in one state, the places of the four choices."""
+    dataset, protocol, metric, cost = (of[place] for of, place in zip(data["choices"], state, strict=True))
+    shown = [
+        {**p, "cost": p["costs"][state[3]], "score": p["scores"][protocol][metric]}
+        for p in data["points"]
+        if p["dataset"] == dataset
+    ]
+    return {
+        "dataset": dataset,
+        "protocol": protocol,
+        "metric": metric,
+        "cost": cost,
+        "points": sorted(shown, key=lambda p: -p["score"][0]),
+        "printed": data["printed"][dataset][metric],
+        "x": data["ranges"][state[3]],
+        "y": (0, data["tops"][f"{dataset}/{metric}"]),
+    }
+
+
+class CostExplorer(StandIn, anywidget.AnyWidget):
+    """Four pickers, a chart of accuracy against cost, and the list of what its numbers stand for.
+
+    `state` holds the place of each choice: data set, protocol, metric, cost. The page needs no kernel.
+    """
+
+    _esm = (Path(__file__).parent / "explorer.js").read_text(encoding="utf-8")
+    _css = CSS + (Path(__file__).parent / "explorer.css").read_text(encoding="utf-8")
+
+    alt = traitlets.Unicode(
+        "Accuracy against cost: one mark for each recorded model, with its 95 % interval, and the printed numbers as "
+        "lines; below it the list of models, best first."
+    ).tag(sync=True)
+    data = traitlets.Dict().tag(sync=True)
+    state = traitlets.List().tag(sync=True)
+
+    def picture(self) -> bytes:
+        return style.small_png(figures.cost_chart(view(self.data, self.state)), dpi=90)
+
+
+def cost_explorer(families: Sequence[Family]) -> CostExplorer:
+    """The explorer over recorded runs. Raises ValueError where there are none."""
+    if not families:
+        raise ValueError("there is no recorded run to show; data/runs is empty")
+    return CostExplorer(data=chart(families), state=[0, 0, 0, 0])
