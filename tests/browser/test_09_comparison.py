@@ -16,20 +16,20 @@ def test_accuracy_against_cost_can_be_filtered(lab, page):
     assert count >= 4
     before, axis = told.inner_text(), chart.locator("text").all_inner_texts()
 
-    root.get_by_label("protocol").select_option("seen-filtered")
+    root.get_by_label("protocol", exact=True).select_option("seen-filtered")
     expect(told).to_contain_text("beauty, seen-filtered")
     ticks = [text for text in axis if text.startswith("0.")]
     assert [t for t in chart.locator("text").all_inner_texts() if t.startswith("0.")] == ticks  # the axes stay
-    root.get_by_label("cost").select_option("weights learned")
+    root.get_by_label("cost", exact=True).select_option("weights learned")
     expect(root.locator("thead th").nth(4)).to_have_text("weights learned")
     expect(root.locator("tbody")).to_contain_text("none")
-    root.get_by_label("data set").select_option("bookshop")
+    root.get_by_label("data set", exact=True).select_option("bookshop")
     expect(told).to_contain_text("bookshop, seen-filtered")
     assert "bookshop" in chart.get_attribute("aria-label")
 
     lab.stop_kernels()
     for name, value in (("data set", "beauty"), ("protocol", "unfiltered"), ("cost", "seconds of training")):
-        root.get_by_label(name).select_option(value)
+        root.get_by_label(name, exact=True).select_option(value)
     expect(told).to_have_text(before)
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 1000})

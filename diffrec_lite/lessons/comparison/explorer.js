@@ -3,7 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const COLOURS = { counting: "#6b6b6b", network: "#0072b2", diffusion: "#00795a" };
 const PRINTED = "#b34700";
-const W = 640, H = 360, LEFT = 58, RIGHT = 16, TOP = 14, BOTTOM = 46, R = 10;
+const W = 640, H = 360, LEFT = 66, RIGHT = 18, TOP = 16, BOTTOM = 52, R = 9;
 const LABELS = ["data set", "protocol", "metric", "cost"];
 
 function make(tag, parent, text, className) {
@@ -29,6 +29,12 @@ function mark(parent, kind, x, y, number) {
   else shape("path", parent, { d: `M${x},${y - R - 4}l${R + 4},${2 * R + 4}h${-2 * (R + 4)}z`, fill });
   const text = { x, y: y + 4, "text-anchor": "middle", fill: "#fff", "font-weight": 700, "font-size": 12 };
   if (number) shape("text", parent, text, number);
+}
+
+// The nearest of 1, 2 and 5 times a power of ten that is at least `value`.
+function roundStep(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return power * [1, 2, 5, 10].find((n) => n * power >= value);
 }
 
 function amount(value) {
@@ -79,13 +85,12 @@ function render({ model, el }) {
     const points = data.points.filter((p) => p.dataset === dataset)
       .map((p) => ({ ...p, cost: p.costs[state[3]], score: p.scores[protocol][metric] }))
       .sort((a, b) => b.score[0] - a.score[0]);
-    const [low, high] = data.ranges[state[3]].map(Math.log10), top = data.tops[`${dataset}/${metric}`];
+    const [low, high] = data.ranges[dataset][state[3]].map(Math.log10), top = data.tops[`${dataset}/${metric}`];
     const x = (value) => LEFT + ((Math.log10(value) - low) / (high - low)) * (W - LEFT - RIGHT);
     const y = (value) => H - BOTTOM - (value / top) * (H - TOP - BOTTOM);
 
     svg.replaceChildren();
-    for (let n = 0; n <= 4; n++) {
-      const value = (n * top) / 4;
+    for (let value = 0, step = roundStep(top / 4); value <= top; value += step) {
       shape("line", svg, { x1: LEFT, x2: W - RIGHT, y1: y(value), y2: y(value), stroke: "#e6e6e6" });
       shape("text", svg, { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(3));
     }
@@ -95,10 +100,10 @@ function render({ model, el }) {
       shape("text", svg, { x: x(10 ** n), y: H - BOTTOM + 18, "text-anchor": "middle" }, text);
     }
     shape("text", svg, { x: (LEFT + W) / 2, y: H - 6, "text-anchor": "middle" }, `${cost}, log scale`);
-    Object.entries(data.printed[dataset][metric]).forEach(([system, value], i) => {
+    Object.entries(data.printed[dataset][metric]).forEach(([system, value]) => {
       shape("line", svg, { x1: LEFT, x2: W - RIGHT, y1: y(value), y2: y(value), stroke: PRINTED, "stroke-dasharray": "5 4" });
-      const at = i === 0 ? { x: LEFT + 6, "text-anchor": "start" } : { x: W - RIGHT, "text-anchor": "end" };
-      shape("text", svg, { ...at, y: y(value) - 4, fill: PRINTED }, `${system}, printed`);
+      const above = value === Math.max(...Object.values(data.printed[dataset][metric]));
+      shape("text", svg, { x: LEFT + 6, y: y(value) + (above ? -5 : 15), fill: PRINTED }, `${system}, printed`);
     });
     points.forEach((p) => {
       const [, from, to] = p.score;

@@ -20,7 +20,7 @@ PROTOCOLS = {"unfiltered": UNFILTERED, "seen-filtered": FILTERED}
 METRICS = ("NDCG@5", "HR@5", "NDCG@10", "HR@10")
 COSTS = ("seconds of training", "seconds of evaluation", "weights learned")
 FIRST = "beauty"  # the data set that is shown at first, where it is recorded
-ROOM = 1.6  # how much an axis of costs goes beyond its ends, as a factor
+ROOM = 3.0  # how much an axis of costs goes beyond its ends, as a factor
 
 
 def weights(family: Family) -> int:
@@ -57,16 +57,19 @@ def point(family: Family) -> dict[str, Any]:
 
 
 def chart(families: Sequence[Family]) -> dict[str, Any]:
-    """All that the explorer needs, as plain data. An axis is the same for all that it is used for:
+    """All that the explorer needs, as plain data.
 
-    costs for all data sets, and a metric on one data set for both protocols, so that what moves is the model.
+    On one data set the axis of a cost never changes, and that of a metric is one for both protocols: what moves is the
+    model.
     """
     points = [point(family) for family in families]
     datasets = sorted({p["dataset"] for p in points}, key=lambda name: (name != FIRST, name))
     points.sort(key=lambda p: -p["scores"]["unfiltered"][METRICS[0]][0])
     printed = {d: {m: figures.printed(d, m) for m in METRICS} for d in datasets}
-    tops = {}
+    tops, ranges = {}, {}
     for dataset in datasets:
+        costs = [p["costs"] for p in points if p["dataset"] == dataset]
+        ranges[dataset] = [[min(column) / ROOM, max(column) * ROOM] for column in zip(*costs, strict=True)]
         for metric in METRICS:
             ends = [p["scores"][name][metric][2] for p in points if p["dataset"] == dataset for name in PROTOCOLS]
             tops[f"{dataset}/{metric}"] = round(1.08 * max([*ends, *printed[dataset][metric].values()]), 4)
@@ -75,10 +78,7 @@ def chart(families: Sequence[Family]) -> dict[str, Any]:
         "points": points,
         "printed": printed,
         "tops": tops,
-        "ranges": [
-            [min(p["costs"][i] for p in points) / ROOM, max(p["costs"][i] for p in points) * ROOM]
-            for i in range(len(COSTS))
-        ],
+        "ranges": ranges,
         "choices": [datasets, list(PROTOCOLS), list(METRICS), list(COSTS)],
         "kinds": {name: text for name, (text, _, _) in figures.KINDS.items()},
     }
@@ -99,7 +99,7 @@ def view(data: dict[str, Any], state: Sequence[int]) -> dict[str, Any]:
         "cost": cost,
         "points": sorted(shown, key=lambda p: -p["score"][0]),
         "printed": data["printed"][dataset][metric],
-        "x": data["ranges"][state[3]],
+        "x": data["ranges"][dataset][state[3]],
         "y": (0, data["tops"][f"{dataset}/{metric}"]),
     }
 

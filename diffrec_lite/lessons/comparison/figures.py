@@ -118,9 +118,11 @@ def cost_chart(view: Mapping[str, Any]) -> Figure:
         ax.text(point["cost"], value, str(number), ha="center", va="center", fontsize=7.5, color="white", weight="bold")
         line = f"{number}  {point['label']}: {value:.4f}"
         side.text(0, number, line, va="center", fontsize=8, color=style.INK)
-    for (system, value), side_of, align in zip(view["printed"].items(), view["x"], ("left", "right"), strict=False):
+    for system, value in view["printed"].items():
+        above = value == max(view["printed"].values())
         ax.axhline(value, color=style.TARGET, linestyle=":")
-        ax.text(side_of, value, f"{system}, printed", ha=align, va="bottom", fontsize=8, color=style.TARGET)
+        text = f"{system}, printed "
+        ax.text(view["x"][0], value, text, va="bottom" if above else "top", fontsize=8, color=style.TARGET)
     ax.set(xscale="log", xlim=view["x"], ylim=view["y"], xlabel=view["cost"], ylabel=view["metric"])
     side.set(
         xlim=(0, 1), ylim=(max(12, len(view["points"])) + 0.5, 0.5), title=f"{view['dataset']}, {view['protocol']}"
