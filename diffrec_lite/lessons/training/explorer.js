@@ -57,6 +57,7 @@ function makePanel(panel, last) {
 const STYLE = `
 .tc-panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(186px, 100%), 1fr)); gap: 4px 12px; }
 .tc-name { font-weight: 600; font-size: 13px; } .tc-key { font-size: 13px; margin: 2px 0 6px; }
+.diffrec-curves .drl-control { flex-wrap: wrap; } .diffrec-curves input[type="range"] { width: min(220px, 100%); }
 .tc-key b { color: ${RUN}; } .tc-key i { color: ${HEALTHY}; font-style: normal; }
 .tc-verdict { margin-top: 6px; padding: 6px 10px; border-left: 4px solid #bbb; background: #f6f6f6; min-height: 5.8em; }
 .tc-verdict.right { border-color: #009E73; } .tc-verdict.wrong { border-color: ${RUN}; }
