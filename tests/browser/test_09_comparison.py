@@ -14,12 +14,12 @@ def test_accuracy_against_cost_can_be_filtered(lab, page):
     expect(told).to_contain_text("beauty, unfiltered. Best recorded NDCG@5")
     count = rows.count()
     assert count >= 4
-    before, axis = told.inner_text(), chart.locator("text").all_inner_texts()
+    before, axis = told.inner_text(), chart.locator("text").all_text_contents()
 
     root.get_by_label("protocol", exact=True).select_option("seen-filtered")
     expect(told).to_contain_text("beauty, seen-filtered")
     ticks = [text for text in axis if text.startswith("0.")]
-    assert [t for t in chart.locator("text").all_inner_texts() if t.startswith("0.")] == ticks  # the axes stay
+    assert [t for t in chart.locator("text").all_text_contents() if t.startswith("0.")] == ticks  # the axes stay
     root.get_by_label("cost", exact=True).select_option("weights learned")
     expect(root.locator("thead th").nth(4)).to_have_text("weights learned")
     expect(root.locator("tbody")).to_contain_text("none")
