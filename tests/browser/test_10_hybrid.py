@@ -25,10 +25,11 @@ def test_three_models_play_side_by_side(lab, page):
     # The comparison is seen at once where there is room; on a phone the panels stand one below the other, none cut off.
     for width in (1400, 1100, 400):
         page.set_viewport_size({"width": width, "height": 1000})
+        if width == 400:
+            page.keyboard.press("Control+b")  # the list of files takes most of so narrow a window
         player.scroll_into_view_if_needed()
-        boxes = [panel.bounding_box() for panel in panels]
-        right = player.bounding_box()["x"] + player.bounding_box()["width"]
-        assert all(box["x"] + box["width"] <= right + 1 for box in boxes), width
+        boxes, whole = [panel.bounding_box() for panel in panels], player.bounding_box()
+        assert all(box["x"] + box["width"] <= whole["x"] + whole["width"] + 1 for box in boxes), width
         if width > 1000:
             assert len({box["y"] for box in boxes}) == 1, width
             assert all(a["x"] + a["width"] <= b["x"] for a, b in pairwise(boxes)), width
@@ -36,12 +37,9 @@ def test_three_models_play_side_by_side(lab, page):
 
     lab.stop_kernels()
     page.set_viewport_size({"width": 1400, "height": 1000})
+    page.keyboard.press("Control+b")
     live = player.locator(".drl-live")
     before = live.inner_text()
     player.get_by_label("Reader").select_option(value="1")
     expect(live).not_to_have_text(before)
-    page.keyboard.press("Home")
-    for width in (1400, 1100, 400):
-        page.set_viewport_size({"width": width, "height": 1000})
-        player.scroll_into_view_if_needed()
-        look(page, f"10_hybrid_second_reader_{width}")
+    look(page, "10_hybrid_second_reader")
