@@ -3,7 +3,7 @@
 From DCRec the two conditions: the whole stream S_t is noised, and CondLN and cross-attention read the clean history.
 From DiffuRec and DiffuRecSys the fusion: the noised stream is laid quietly over the clean history,
 
-    z = H_0 + quiet * guess(S_t) + slot           H_0 = [i_1 … i_n], S_t = noised [i_2 … i_n, target]
+    z = H_0 + quiet * (guess(S_t) + positions + slot)      H_0 = [i_1 … i_n], S_t = noised [i_2 … i_n, target]
 
 so that each place begins with the item before it, as a Transformer's does, and not with nothing. DiffuRecSys's offset
 noise is not here: it moves all features of x_t by one number, and every layer norm takes that number out again.
