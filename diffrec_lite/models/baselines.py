@@ -171,7 +171,7 @@ class RidgeSettings(RecommenderSettings):
     `keep`: so many weights of each item are kept, the largest: all of them would be as many as the square of the items.
     """
 
-    penalty: float = number(20.0, above=0)
+    penalty: float = number(150.0, above=0)
     recall: float = number(0.5, at_least=0, at_most=1)
     keep: int = number(300, at_least=1)
 
