@@ -18,7 +18,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import Page, expect
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
@@ -26,6 +26,10 @@ PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 PROMPTS = f"[...document.querySelectorAll('{PANEL} .jp-CodeCell .jp-InputPrompt')].map(e => e.textContent.trim())"
 # JupyterLab shows a traceback under the type of stderr, or under one of its own; warnings are unwanted as well.
 ERRORS = ", ".join(f"{PANEL} [data-mime-type='application/vnd.jupyter.{kind}']" for kind in ("stderr", "error"))
+CONNECTED = """() => {
+    const session = window.jupyterapp.shell.currentWidget?.context?.sessionContext;
+    return session?.isReady && session.session?.kernel?.connectionStatus === "connected";
+}"""
 # Every cell in the page at once, and no dialog over it.
 SETTINGS = {
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
@@ -95,6 +99,7 @@ def start(folder: Path) -> tuple[Lab, subprocess.Popen]:
     with open(folder / "jupyter.log", "w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", "--IdentityProvider.token="]
+            + ["--LabApp.expose_app_in_browser=True"]
             + [f"--ServerApp.{name}={value}" for name, value in options.items()],
             env=os.environ | {name: str(folder / place) for name, place in variables.items()},
             stdin=subprocess.DEVNULL,
@@ -120,6 +125,7 @@ def open_notebook(lab: Lab, page: Page, name: str) -> int:
     page.wait_for_selector(f"{PANEL} .jp-Cell", timeout=60_000)
     indicator = page.locator(f"{PANEL} .jp-Notebook-ExecutionIndicator")
     expect(indicator).to_have_attribute("data-status", "idle", timeout=60_000)
+    page.wait_for_function(CONNECTED, timeout=60_000)  # a run that is asked for earlier is lost
     return sum(cell["cell_type"] == "code" and bool("".join(cell["source"]).strip()) for cell in cells)
 
 
@@ -130,22 +136,21 @@ def run_notebook(lab: Lab, page: Page, name: str, timeout: float = 90) -> None:
     """
     code_cells = open_notebook(lab, page, name)
     # The stored prompts would look like a finished run.
-    page.get_by_role("menuitem", name="Edit", exact=True).click()
-    page.locator(".lm-Menu-item[data-command='editmenu:clear-all']").click()
+    command(page, "editmenu:clear-all")
     page.wait_for_function(f"() => {PROMPTS}.every(text => text === '[ ]:')", timeout=10_000)
-    for _ in range(5):
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.locator(".lm-Menu-item[data-command='runmenu:run-all']").click()
-        try:  # a click right after the kernel became idle is sometimes lost
-            page.wait_for_function(f"() => {PROMPTS}.some(text => text !== '[ ]:')", timeout=3000)
-            break
-        except TimeoutError:
-            continue
+    command(page, "runmenu:run-all")
     finished = f"{PROMPTS}.length === n && {PROMPTS}.every(text => /^\\[\\d+\\]:$/.test(text))"
     failed = f'document.querySelector("{ERRORS}") !== null'
     page.wait_for_function(f"n => ({finished}) || {failed}", arg=code_cells, timeout=timeout * 1000)
     errors = page.locator(ERRORS)
     assert errors.count() == 0, f"{name}: a cell failed\n{errors.first.inner_text()[-1500:]}"
+    no_kernel = page.locator(".jp-Dialog").get_by_role("button", name="No Kernel", exact=True)
+    page.add_locator_handler(no_kernel, lambda button: button.click())  # once kernels are stopped, it asks for another
+
+
+def command(page: Page, name: str) -> None:
+    """Give JupyterLab a command of its menus, such as "runmenu:run-all", and do not wait for its end."""
+    page.evaluate("name => void window.jupyterapp.commands.execute(name)", name)
 
 
 def look(page: Page, name: str) -> Path:

@@ -3,7 +3,7 @@
 from browser.lab import look, run_notebook
 from playwright.sync_api import expect
 
-WIDTHS = (1400, 1100, 400)
+WIDTHS = (1400, 1100)
 
 
 def test_accuracy_against_cost_can_be_filtered(lab, page):
