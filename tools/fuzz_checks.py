@@ -34,13 +34,16 @@ from diffrec_lite import diffusion, layers
 from diffrec_lite import metrics as core
 from diffrec_lite.diffusion import GaussianDiffusion
 from diffrec_lite.lessons import (
+    comparison,
     cond_layer_norm,
     cross_attention,
     dcrec,
     forward_noising,
+    hybrid,
     metrics,
     offset_noise,
     start_here,
+    training,
 )
 from diffrec_lite.lessons import step_skipping as skipping
 from diffrec_lite.lessons.check import CheckFailed
@@ -94,6 +97,65 @@ def dcrec_loss(S0, S0_hat, scores, target, valid, lambda_):
     return prior + (1 - lambda_) * denoising + lambda_ * F.cross_entropy(scores, target)
 
 
+def diffurecsys_loss(E, abar, network, history, target, t, eps):
+    at = abar[t][:, None]
+    scores = network(history, at.sqrt() * E[target] + (1 - at).sqrt() * eps, t) @ E.T
+    scores = torch.cat([torch.full_like(scores[:, :1], -torch.inf), scores[:, 1:]], dim=1)
+    return F.cross_entropy(scores, target)
+
+
+def train_epoch(model, batches, optimizer, clip):
+    model.train()
+    losses = []
+    for batch in batches:
+        loss = model(batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.detach())
+    return torch.stack(losses).mean()
+
+
+def early_stopping(values, patience):
+    best = 0
+    for epoch, value in enumerate(values):
+        if value > values[best]:
+            best = epoch
+        if epoch - best >= patience:
+            break
+    return best + 1, epoch + 1
+
+
+def told(printed, ours, low, high):
+    if ours is None:
+        return "not run"
+    low_end, high_end = 0.95 * printed, 1.05 * printed
+    if low_end - 1e-9 <= ours <= high_end + 1e-9:
+        return "replicated"
+    if low <= high_end and high >= low_end:
+        return "undecided"
+    return "below" if ours < printed else "above"
+
+
+def paired_interval(a, b, draws):
+    means = (a - b)[draws].mean(1)
+    return tuple(float(torch.quantile(means, q)) for q in (0.025, 0.975))
+
+
+def debiased_ndcg(ranks, popularity, k):
+    weight = 1 / popularity.double().clamp(min=1)
+    gain = torch.where(ranks <= k, 1 / torch.log2(ranks.double() + 1), 0.0)
+    return float((weight * gain).sum() / weight.sum())
+
+
+def missed(table, student):
+    wide = table.pivot(index="seed", columns="variant", values="HR@5")
+    change = wide.drop(columns="hybrid").sub(wide["hybrid"], axis=0)
+    upper = change.mean() + student * change.std() / len(change) ** 0.5
+    return {name: bool(value < 0) for name, value in upper.items()}
+
+
 RIGHT = {
     start_here.checks.leave_one_out: leave_one_out,
     start_here.checks.follower_counts: follower_counts,
@@ -119,9 +181,23 @@ RIGHT = {
     dcrec.checks.lambda_smooth: lambda epoch, E: 0.2 * (1 - min(epoch, E) / E) ** 9 + 0.003,
     dcrec.checks.dcrec_loss: dcrec_loss,
     dcrec.checks.best_guess: lambda xt, abar, v: abar.sqrt() * v / (abar * v + 1 - abar) * xt,
+    training.checks.diffurecsys_loss: diffurecsys_loss,
+    training.checks.train_epoch: train_epoch,
+    training.checks.early_stopping: early_stopping,
+    comparison.checks.verdict: told,
+    comparison.checks.paired_interval: paired_interval,
+    comparison.checks.debiased_ndcg: debiased_ndcg,
+    hybrid.checks.fuse: lambda x, H0, quiet: H0[:, -x.shape[1] :] + quiet * x,
+    hybrid.checks.heard: lambda change: 1 - change.mean(-1).square() / change.square().mean(-1),
+    hybrid.checks.missed: missed,
 }
 # They also ask for a letter, which is "b" each time.
-WITH_LETTER = {offset_noise.checks.unnoticed, skipping.checks.surprise, metrics.checks.sampled_rank}
+WITH_LETTER = {
+    offset_noise.checks.unnoticed,
+    skipping.checks.surprise,
+    metrics.checks.sampled_rank,
+    hybrid.checks.missed,
+}
 
 
 # Odd answers. Each of these takes a random.Random and the right function.

@@ -1,7 +1,10 @@
 """What all checks share: no answer fools them, none makes them stumble, and they leave things as they found them."""
 
 import functools
+import importlib
+import inspect
 import math
+import pkgutil
 import sys
 from collections import Counter
 from fractions import Fraction
@@ -12,21 +15,13 @@ import pytest
 import torch
 from fuzz_checks import GOOD, RIGHT, WITH_LETTER, fuzz
 
-from diffrec_lite import diffusion, layers, metrics
-from diffrec_lite.lessons import cond_layer_norm, cross_attention, dcrec, forward_noising, offset_noise, start_here
-from diffrec_lite.lessons import metrics as metrics_lesson
-from diffrec_lite.lessons import step_skipping as skipping_lesson
+from diffrec_lite import diffusion, layers, lessons, metrics
 from diffrec_lite.lessons.check import CheckFailed, answer, check, close, compare, letter, numbers, truths
 
 LESSONS = [
-    cond_layer_norm,
-    cross_attention,
-    forward_noising,
-    offset_noise,
-    start_here,
-    metrics_lesson,
-    skipping_lesson,
-    dcrec,
+    importlib.import_module(f"{lessons.__name__}.{folder.name}")
+    for folder in pkgutil.iter_modules(lessons.__path__)
+    if folder.ispkg
 ]
 each_check = pytest.mark.parametrize("name", [function.__name__ for function in RIGHT])
 BY_NAME = {function.__name__: function for function in RIGHT}
@@ -52,7 +47,7 @@ def test_the_fuzz_knows_every_check():
         function
         for lesson in LESSONS
         for name, function in vars(lesson.checks).items()
-        if callable(function) and getattr(function, "__module__", "") == lesson.checks.__name__ and name[0] != "_"
+        if inspect.isfunction(function) and function.__module__ == lesson.checks.__name__ and name[0] != "_"
     }
     assert public == set(RIGHT)
 
@@ -74,7 +69,7 @@ def test_a_check_lets_the_right_answer_pass_and_says_so_in_one_line(name, capsys
         layers.CondLN(4),
         functools.partial(diffusion.schedule, "linear"),
         diffusion.GaussianDiffusion.of("linear", 4).posterior,
-        skipping_lesson.figures.share_of_noise,
+        lessons.step_skipping.figures.share_of_noise,
     ],
     ids=lambda own: getattr(own, "__name__", type(own).__name__),
 )

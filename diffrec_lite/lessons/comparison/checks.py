@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable
 
 import numpy as np
@@ -46,7 +47,7 @@ def verdict(function: Callable) -> None:
         called = f"verdict({printed}, {ours}, {low}, {high})"
         require(
             isinstance(found, str) and found in WORDS,
-            f"{called} should return one of the words {', '.join(WORDS)}; it returned {found!r}.",
+            f"{called} should return one of the words {', '.join(WORDS)}; it returned {reprlib.repr(found)}.",
         )
         if found != right:
             told = wrong.get(found, "Look at the four rules again, in their order.")

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from diffrec_lite.diffusion import GaussianDiffusion
-from diffrec_lite.lessons.check import answer, check, compare, numbers, pair_of, passed
+from diffrec_lite.lessons.check import answer, check, compare, numbers, pair_of, passed, require
 
 # B, L, d, V with the padding, the schedule and its T, the size of the book vectors, and how far below 0 all scores lie:
 # there a mask of -15 would be the greatest score of all.
@@ -164,8 +164,12 @@ LEARNT = ((0.05, 1.0, (4, 4, 3)), (0.01, 5.0, (6, 2)), (0.1, 0.3, (3, 3, 3, 1)))
 def train_epoch(function: Callable) -> None:
     """Check `function(model, batches, optimizer, clip) -> mean loss`, one epoch; the model comes in evaluation mode."""
     for seed, (lr, clip, sizes) in enumerate(LEARNT):
-        batches, model = _batches(seed, sizes), Tiny()
-        result = answer(function, model.eval(), batches, Descent(model.parameters(), lr=lr), clip)
+        batches, given, model = _batches(seed, sizes), _batches(seed, sizes), Tiny()
+        handed = list(given)
+        result = answer(function, model.eval(), given, Descent(model.parameters(), lr=lr), clip)
+        untouched = len(given) == len(handed) and all(now is then for now, then in zip(given, handed, strict=True))
+        same = all(torch.equal(a, b) for pair in zip(handed, batches, strict=True) for a, b in zip(*pair, strict=True))
+        require(untouched and same, "train_epoch overwrites its batches; the next epoch needs them as they were.")
         right, losses = _epoch(batches, lr, clip)
         compare(
             f"the weights after {len(sizes)} batches", model.weight, right, _wrong_weights(batches, lr, clip, right)
