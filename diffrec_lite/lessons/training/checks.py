@@ -165,23 +165,18 @@ def train_epoch(function: Callable) -> None:
     """Check `function(model, batches, optimizer, clip) -> mean loss`, one epoch; the model comes in evaluation mode."""
     for seed, (lr, clip, sizes) in enumerate(LEARNT):
         batches, given, model = _batches(seed, sizes), _batches(seed, sizes), Tiny()
-        handed = list(given)
         result = answer(function, model.eval(), given, Descent(model.parameters(), lr=lr), clip)
-        untouched = len(given) == len(handed) and all(now is then for now, then in zip(given, handed, strict=True))
-        same = all(torch.equal(a, b) for pair in zip(handed, batches, strict=True) for a, b in zip(*pair, strict=True))
-        require(untouched and same, "train_epoch overwrites its batches; the next epoch needs them as they were.")
+        require(str(given) == str(batches), "train_epoch overwrites its batches; the next epoch needs them too.")
         right, losses = _epoch(batches, lr, clip)
-        compare(
-            f"the weights after {len(sizes)} batches", model.weight, right, _wrong_weights(batches, lr, clip, right)
-        )
-        weights = torch.tensor(sizes, dtype=torch.float64)
+        wrong = _wrong_weights(batches, lr, clip, right)
+        compare(f"the weights after {len(sizes)} batches", model.weight, right, wrong)
         mistakes = {
             "You return the loss of the last batch. The row of an epoch holds the mean over its batches.": losses[-1],
             "You return the sum of the losses. Divide by the number of batches.": losses.sum(),
             "You return one loss for each batch. Take their mean.": losses,
             "You weight each batch by its size. That is another mean, and not wrong, but the loop above divides "
             "by the number of batches: keep to it, so that old and new curves can be compared.": (
-                (weights * losses).sum() / weights.sum()
+                losses @ torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
             ),
         }
         compare("the mean loss", numbers("the mean loss", result), losses.mean(), mistakes)
