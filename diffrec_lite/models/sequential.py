@@ -66,7 +66,7 @@ class SequentialRecommender(Recommender):
         history, n = batch.history, batch.history.shape[1] if self.learns_from == "sequences" else 1
         following = (torch.cat([history[:, 1:], batch.target[:, None]], dim=1) * (history != 0))[:, -n:]
         read = prefixes(history, n) if self.seen_bias is not None else None
-        return {"loss": self.compare(self.encode(history, last=n == 1), following, read, noise)}
+        return {"loss": self.compare(self.encode(history, last=n == 1)[:, -n:], following, read, noise)}
 
     def compare(self, x: Tensor, target: Tensor, read: Tensor | None, noise: NormalNoise) -> Tensor:
         """The loss of the outputs `x (B, n, d)` whose next items are `target (B, n)`: over the whole catalogue."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from diffrec_lite.data import Batch, Split
 from diffrec_lite.models.base import Recommender
@@ -54,22 +53,10 @@ class PlainDCRec(DCRec):
         return super().denoise(St, t, H0, valid, super().read(H0), last)
 
 
-class FromPrefixes:
-    """What makes a model that learns from every position learn from the last one of each prefix only."""
+class PrefixGRU4Rec(GRU4Rec):
+    """GRU4Rec that learns from the last position of each prefix only."""
 
     learns_from = "prefixes"
-
-    def loss(self, batch: Batch, noise: NormalNoise, epoch: float = 0.0) -> dict[str, Tensor]:
-        x = self.encode(batch.history, last=True)[:, -1]
-        return {"loss": F.cross_entropy(self.logits(x, batch.history), batch.target)}
-
-
-class PrefixSASRec(FromPrefixes, SASRec):
-    pass
-
-
-class PrefixGRU4Rec(FromPrefixes, GRU4Rec):
-    pass
 
 
 def twin(model: Recommender, kind: type[Recommender], **changes: Any) -> Recommender:
@@ -83,7 +70,9 @@ def of_prefixes(model: Recommender) -> Recommender:
     """The same network as a model that learns from each prefix by itself."""
     if isinstance(model, DCRec):
         return twin(model, DCRec, causal=False, step_for_each=False)
-    return twin(model, {SASRec: PrefixSASRec, GRU4Rec: PrefixGRU4Rec}.get(type(model), type(model)))
+    if isinstance(model, SASRec):
+        return twin(model, SASRec, learns_from="prefixes")
+    return twin(model, PrefixGRU4Rec if isinstance(model, GRU4Rec) else type(model))
 
 
 def plain(model: Recommender) -> Recommender:
