@@ -42,6 +42,12 @@ from diffrec_lite.widgets import style
 
 MOST_STATES = 300
 CSS = (Path(__file__).parent / "explorer.css").read_text(encoding="utf-8")  # what all explorers look like
+MARKS = (Path(__file__).parent / "marks.js").read_text(encoding="utf-8")  # what all explorers are drawn with
+
+
+def script(path: Path) -> str:
+    """The module of an explorer: its own file, after `make` and `shape`, with which it draws."""
+    return MARKS + "\n" + path.read_text(encoding="utf-8")
 
 
 class StandIn:

@@ -1,26 +1,9 @@
 // Accuracy against cost. Every run is recorded and already here; this file picks, draws and lists.
 
-const SVG = "http://www.w3.org/2000/svg";
 const COLOURS = { counting: "#6b6b6b", network: "#0072b2", diffusion: "#00795a" };
 const PRINTED = "#b34700";
 const W = 640, H = 360, LEFT = 66, RIGHT = 18, TOP = 16, BOTTOM = 52, R = 9;
 const LABELS = ["data set", "protocol", "metric", "cost"];
-
-function make(tag, parent, text, className) {
-  const node = document.createElement(tag);
-  if (text !== undefined) node.textContent = text;
-  if (className) node.className = className;
-  parent.append(node);
-  return node;
-}
-
-function shape(tag, parent, attributes, text) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text !== undefined) node.textContent = text;
-  parent.append(node);
-  return node;
-}
 
 function mark(parent, kind, x, y, number) {
   const fill = COLOURS[kind];

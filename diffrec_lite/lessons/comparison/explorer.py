@@ -14,7 +14,7 @@ from diffrec_lite import models
 from diffrec_lite.lessons.comparison import figures
 from diffrec_lite.training.results import FILTERED, UNFILTERED, Family
 from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import CSS, StandIn
+from diffrec_lite.widgets.explorer import CSS, StandIn, script
 
 PROTOCOLS = {"unfiltered": UNFILTERED, "seen-filtered": FILTERED}
 METRICS = ("NDCG@5", "HR@5", "NDCG@10", "HR@10")
@@ -110,7 +110,7 @@ class CostExplorer(StandIn, anywidget.AnyWidget):
     `state` holds the place of each choice: data set, protocol, metric, cost. The page needs no kernel.
     """
 
-    _esm = (Path(__file__).parent / "explorer.js").read_text(encoding="utf-8")
+    _esm = script(Path(__file__).with_suffix(".js"))
     _css = CSS + (Path(__file__).parent / "explorer.css").read_text(encoding="utf-8")
 
     alt = traitlets.Unicode(

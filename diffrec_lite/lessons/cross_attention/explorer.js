@@ -1,13 +1,5 @@
 // Who asks, who answers: a table of weights. Every state is already here; this file picks one and writes it.
 
-function make(tag, parent, text, className) {
-  const node = document.createElement(tag);
-  if (text !== undefined) node.textContent = text;
-  if (className) node.className = className;
-  parent.append(node);
-  return node;
-}
-
 // Grey is hidden by a mask; otherwise white to blue, by the square root of the weight, so that small weights show.
 function paint(cell, weight) {
   const part = Math.sqrt(weight);

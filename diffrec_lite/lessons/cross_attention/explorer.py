@@ -19,7 +19,7 @@ from diffrec_lite.models import DiffuRec, DiffuRecSys, Recommender, SASRec
 from diffrec_lite.models.diffurec import LAMBDA
 from diffrec_lite.noise import Noise
 from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import CSS, StandIn
+from diffrec_lite.widgets.explorer import CSS, StandIn, script
 
 PAPER = "cross: books ask, noised target answers (paper)"
 PROGRAM = "cross: noised target asks, books answer (program)"
@@ -110,7 +110,7 @@ class AttentionMap(StandIn, anywidget.AnyWidget):
     `state` holds the index of each picker's value. The page writes the table itself, so it needs no kernel.
     """
 
-    _esm = (Path(__file__).parent / "explorer.js").read_text(encoding="utf-8")
+    _esm = script(Path(__file__).with_suffix(".js"))
     _css = CSS
 
     alt = traitlets.Unicode(

@@ -1,27 +1,10 @@
 // Weigh three losses: who pulls on the book vectors, how far apart they stay, and how many readers are served.
 // Every run is recorded and already here; this file picks one and draws it.
 
-const SVG = "http://www.w3.org/2000/svg";
 const LOSSES = ["L_T", "L_t", "L_z"];
 const COLOURS = ["#cc79a7", "#56b4e9", "#e69f00"]; // the three losses
 const LINE = "#0072b2", GREY = "#6b6b6b";
 const W = 360, H = 210, LEFT = 44, RIGHT = 12, TOP = 26, BOTTOM = 40; // of a chart, in its own units
-
-function make(tag, parent, text, className) {
-  const node = document.createElement(tag);
-  if (text !== undefined) node.textContent = text;
-  if (className) node.className = className;
-  parent.append(node);
-  return node;
-}
-
-function shape(tag, parent, attributes, text) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text !== undefined) node.textContent = text;
-  parent.append(node);
-  return node;
-}
 
 // A chart over the batches. `values` are [mean, least seed, greatest seed] for each look; the axes never move.
 function chart(parent, title, top, ticks) {

@@ -15,7 +15,7 @@ import traitlets
 
 from diffrec_lite.lessons.dcrec import figures
 from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import CSS, StandIn
+from diffrec_lite.widgets.explorer import CSS, StandIn, script
 
 LOSSES = ("L_T", "L_t", "L_z")
 # Each control: the column of the record, the label, and how its values are written, in their order.
@@ -82,7 +82,7 @@ class LossBalance(StandIn, anywidget.AnyWidget):
     `state` holds the index of each picker's value and, last, that of the look. The page needs no kernel.
     """
 
-    _esm = (Path(__file__).parent / "explorer.js").read_text(encoding="utf-8")
+    _esm = script(Path(__file__).with_suffix(".js"))
     _css = CSS + (Path(__file__).parent / "explorer.css").read_text(encoding="utf-8")
 
     alt = traitlets.Unicode(

@@ -10,25 +10,18 @@ const element = (tag, props = {}, ...children) => {
   return node;
 };
 
-const svg = (tag, attributes, parent) => {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  parent?.append(node);
-  return node;
-};
-
 // One panel: axes and guide line once, and a function that draws the two curves up to an epoch.
 function makePanel(panel, last) {
-  const box = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "font-size": 12, fill: INK, width: "100%" });
+  const box = shape("svg", null, { viewBox: `0 0 ${W} ${H}`, role: "img", "font-size": 12, fill: INK, width: "100%" });
   const log = panel.scale === "log", [low, high] = panel.range.map((v) => (log ? Math.log(v) : v));
   const x = (epoch) => LEFT + ((epoch - 0.5) / last) * (W - LEFT - RIGHT);
   const y = (value) => {
     const share = ((log ? Math.log(value) : value) - low) / (high - low);
     return H - BOTTOM - Math.min(Math.max(share, 0), 1) * (H - TOP - BOTTOM);
   };
-  const text = (content, attributes) => { svg("text", attributes, box).textContent = content; };
+  const text = (content, attributes) => { shape("text", box, attributes, content); };
   for (const tick of panel.ticks) {
-    svg("line", { x1: LEFT, x2: W - RIGHT, y1: y(tick), y2: y(tick), stroke: "#e2e2e2" }, box);
+    shape("line", box, { x1: LEFT, x2: W - RIGHT, y1: y(tick), y2: y(tick), stroke: "#e2e2e2" });
     text(String(tick), { x: LEFT - 5, y: y(tick) + 4, "text-anchor": "end" });
   }
   for (let epoch = 1; epoch <= last; epoch += 5)
@@ -36,13 +29,13 @@ function makePanel(panel, last) {
   text("epoch", { x: (LEFT + W) / 2, y: H - 4, "text-anchor": "middle" });
   if (panel.guide) {
     const at = y(panel.guide.value);
-    svg("line", { x1: LEFT, x2: W - RIGHT, y1: at, y2: at, stroke: INK, "stroke-dasharray": "1 3" }, box);
+    shape("line", box, { x1: LEFT, x2: W - RIGHT, y1: at, y2: at, stroke: INK, "stroke-dasharray": "1 3" });
     text(panel.guide.text, { x: W - RIGHT, y: at + (panel.guide.below ? 14 : -4), "text-anchor": "end", ...HALO });
   }
-  const own = svg("polyline", { fill: "none", stroke: RUN, "stroke-width": 3 }, box);
-  const dot = svg("circle", { r: 4, fill: RUN }, box);
+  const own = shape("polyline", box, { fill: "none", stroke: RUN, "stroke-width": 3 });
+  const dot = shape("circle", box, { r: 4, fill: RUN });
   // Above the run, so that both are seen where they are alike.
-  const healthy = svg("polyline", { fill: "none", stroke: HEALTHY, "stroke-width": 1.6, "stroke-dasharray": "4 4" }, box);
+  const healthy = shape("polyline", box, { fill: "none", stroke: HEALTHY, "stroke-width": 1.6, "stroke-dasharray": "4 4" });
   const points = (values) => values.map((v, i) => `${x(i + 1)},${y(v)}`).join(" ");
   const draw = (theirs, ours, epochs) => {
     healthy.setAttribute("points", points(theirs.slice(0, epochs)));

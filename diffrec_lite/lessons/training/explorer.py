@@ -12,7 +12,7 @@ import traitlets
 
 from diffrec_lite.lessons.training import figures
 from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import CSS, StandIn
+from diffrec_lite.widgets.explorer import CSS, StandIn, script
 
 HEALTHY = "healthy"
 # What each patient has, in words: the diagnosis to choose, the sign that tells it from all others, and the cure.
@@ -167,7 +167,7 @@ class Curves(StandIn, anywidget.AnyWidget):
     All curves and sentences lie in `data`, so it works without a kernel and in an exported page.
     """
 
-    _esm = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+    _esm = script(Path(__file__).with_suffix(".js"))
     _css = CSS
 
     alt = traitlets.Unicode().tag(sync=True)
