@@ -5,9 +5,11 @@ Nothing is written down here: the parts report themselves while the model scores
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import html
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -133,6 +135,51 @@ def alt_of_workflow(systems: Sequence[list[Stage]], titles: Sequence[str]) -> st
     boxes = (", then ".join(box.name for box in system) for system in systems)
     told = ". ".join(f"{title}: {names}" for title, names in zip(titles, boxes, strict=True))
     return f"Boxes from item ids to scores. {told}."
+
+
+# ---------------------------------------------------------------- the same boxes as a map with links
+
+MAP_STYLE = (Path(__file__).parent / "workflow.css").read_text(encoding="utf-8")
+
+
+class Map:
+    """Systems side by side as lists of boxes, in HTML: each box says what it is for, and where to read on.
+
+    `what[part]` is one sentence about a part, by its name in the code or by its kind, and the pages that explain it, as
+    (address, text); the first one is where a click anywhere in the box leads. Without styles it is a list of links.
+    Raises KeyError for a part that `what` does not know.
+    """
+
+    def __init__(
+        self, systems: Mapping[str, list[Stage]], what: Mapping[str, tuple[str, Sequence[tuple[str, str]]]]
+    ) -> None:
+        self.systems = systems
+        self.told = {
+            title: [what[box.name] if box.name in what else what[box.kind] for box in boxes]
+            for title, boxes in systems.items()
+        }
+
+    def __repr__(self) -> str:
+        return "Map: " + alt_of_workflow(list(self.systems.values()), list(self.systems))
+
+    def _repr_html_(self) -> str:
+        columns = "".join(self._column(title) for title in self.systems)
+        fills = "".join(f".drl-map .dm-{role} {{ background: {fill}; }}\n" for role, fill in FILLS.items())
+        return f'<div class="drl-map"><style>{MAP_STYLE}{fills}</style><div class="dm-systems">{columns}</div></div>'
+
+    def _column(self, title: str) -> str:
+        boxes = zip(self.systems[title], self.told[title], strict=True)
+        items = "".join(self._box(box, *told) for box, told in boxes)
+        return f'<section><h4>{html.escape(title)}</h4><ol class="dm-boxes">{items}</ol></section>'
+
+    @staticmethod
+    def _box(box: Stage, sentence: str, pages: Sequence[tuple[str, str]]) -> str:
+        links = "".join(f'<a href="{html.escape(href)}">{html.escape(text)}</a> ' for href, text in pages)
+        kind = html.escape(box.kind) + (f", {box.weights:,} weights" if box.weights > 1 else "")
+        return (
+            f'<li class="dm-{box.role}"><code class="dm-shape">{box.shape}</code> <b>{html.escape(box.name)}</b> '
+            f'<small>{kind}</small> <span class="dm-what">{html.escape(sentence)}</span> {links}</li>'
+        )
 
 
 # ---------------------------------------------------------------- one block of the DCDT

@@ -1,17 +1,23 @@
-"""The explorer of notebook 00: one reader's shelf, the next book, and what each model would have recommended."""
+"""The explorer of notebook 00: guess a reader's next book, and only then see what each model would have said."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import anywidget
 import torch
+import traitlets
 
 from diffrec_lite import metrics
 from diffrec_lite.data import SequenceDataset
 from diffrec_lite.evaluation import Scorer
 from diffrec_lite.lessons.start_here import figures
-from diffrec_lite.widgets.explorer import Explorer, choice, explorer
+from diffrec_lite.widgets import style
+from diffrec_lite.widgets.explorer import CSS, StandIn, script
+
+CANDIDATES = 6  # books among which the learner chooses
 
 
 @torch.inference_mode()
@@ -20,8 +26,9 @@ def shelves(
 ) -> list[dict[str, Any]]:
     """What the explorer shows, for rows of the test split: plain data, one dict a reader.
 
-    Each has the reader's name, the books of the history, oldest first, the true next book and, for each scorer, the
-    titles of its k best items, best first, and the true book's rank among all (from 1, ties against the model).
+    Each has the reader's name, the books of the history, oldest first, the true next book, for each scorer the k best
+    items, best first, and the true book's rank among all (from 1, ties against the model), and `candidates`: books for
+    the learner to choose from, sorted by title.
     """
     batch = dataset.test.batch(torch.as_tensor(rows), int(dataset.test.positions.max()))
     result = [
@@ -40,32 +47,50 @@ def shelves(
         # A stable sort, so that books with equal scores stand in the same order on every machine.
         best = scores[:, 1:].sort(dim=1, descending=True, stable=True).indices[:, :k] + 1
         for shelf, items, rank in zip(result, best, ranks, strict=True):
-            top = [{**_book(dataset, int(i)), "hit": dataset.title(int(i)) == shelf["truth"]["title"]} for i in items]
-            shelf["models"].append({"name": name, "rank": int(rank), "top": top})
+            shelf["models"].append(
+                {"name": name, "rank": int(rank), "top": [_book(dataset, int(item)) for item in items]}
+            )
+    for shelf in result:
+        shelf["candidates"] = candidates(shelf)
     return result
 
 
-def readout(shelf: Mapping[str, Any], answer: str = "shown") -> str:
-    """A shelf in words; the next book and its ranks only where the answer is shown."""
-    books = f"Reader {shelf['reader']} has {len(shelf['history'])} books, the last is {shelf['history'][-1]['title']}."
-    if answer != "shown":
-        return f"{books}\nWhich book comes next?"
-    ranks = ", ".join(f"{model['name']} {model['rank']}" for model in shelf["models"])
-    return f"{books}\nThe next one is {shelf['truth']['title']}. Its rank: {ranks}."
+def candidates(shelf: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The true next book among those that the models would rather recommend, as far as the reader has not read them.
+
+    The models' first books come first, then their second; sorted by title, so that the place tells nothing.
+    """
+    chosen = [shelf["truth"]]
+    for books in zip(*(model["top"] for model in shelf["models"]), strict=True):
+        for book in books:
+            if book not in chosen and book not in shelf["history"] and len(chosen) < CANDIDATES:
+                chosen.append(book)
+    return sorted(chosen, key=lambda book: book["title"])
 
 
-def shelf_explorer(dataset: SequenceDataset, scorers: Mapping[str, Scorer], rows: Sequence[int]) -> Explorer:
-    """Choose one of `rows` of the test split, guess the next book, then uncover it."""
-    found = shelves(dataset, scorers, rows)
-    by_reader = {shelf["reader"]: shelf for shelf in found}
-    return explorer(
-        lambda reader, answer: figures.shelf(by_reader[reader], answer),
-        lambda reader, answer: readout(by_reader[reader], answer),
-        title="One reader, the next book, and what each model recommends",
-        alt="A column with a reader's last books and the next one, and a column for each model with its five best.",
-        reader=choice("Reader", list(by_reader)),
-        answer=choice("Answer", ["hidden", "shown"]),
-    )
+class ShelfExplorer(StandIn, anywidget.AnyWidget):
+    """One reader's shelf and a few candidates; the truth and the models' lists show once a candidate was chosen.
+
+    `state` holds the `reader` (a place in `shelves`) and `guesses`: the chosen candidate by reader, both as places.
+    """
+
+    _esm = script(Path(__file__).with_suffix(".js"))
+    _css = CSS + Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
+
+    alt = traitlets.Unicode(
+        "A reader's books, oldest first, and six candidates for the next one. Once one is chosen, the true next book "
+        "shows, and the five best of each model."
+    ).tag(sync=True)
+    shelves = traitlets.List().tag(sync=True)
+    state = traitlets.Dict({"reader": 0, "guesses": {}}).tag(sync=True)
+
+    def picture(self) -> bytes:
+        return style.png(figures.shelf(self.shelves[self.state["reader"]]))
+
+
+def shelf_explorer(dataset: SequenceDataset, scorers: Mapping[str, Scorer], rows: Sequence[int]) -> ShelfExplorer:
+    """Choose one of `rows` of the test split, guess the next book, and see who else would have known it."""
+    return ShelfExplorer(shelves=shelves(dataset, scorers, rows))
 
 
 def _book(dataset: SequenceDataset, item: int) -> dict[str, str]:

@@ -1,19 +1,40 @@
-"""The figures of notebook 00: the split, popularity, and how far each model is from the ceiling."""
+"""The figures of notebook 00: the split, popularity, how far each model is from the ceiling, a map of both models."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from diffrec_lite.data import SequenceDataset
 from diffrec_lite.evaluation import Evaluation
-from diffrec_lite.widgets import style
+from diffrec_lite.models import DiffusionRecommender
+from diffrec_lite.widgets import style, workflow
+
+# What each part of DiffuRecSys and DCRec is for, by its name or its kind, and the notebooks that explain it.
+PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "history": ("What the reader has read, oldest first: numbers of books.", ("07_training",)),
+    "item_embedding": ("Every book becomes a vector.", ("01_forward_noising",)),
+    "item_norm": ("All vectors get the same length.", ("01_forward_noising", "08_dcrec")),
+    "positions": ("How long ago each book was read.", ("08_dcrec",)),
+    "x_T": ("Noise stands where the next book is asked for.", ("01_forward_noising", "02_offset_noise")),
+    "step_embedding": ("How noisy it is: the step t, as a vector.", ("04_cond_layer_norm",)),
+    "cross_attention": ("The history and the noised target meet.", ("03_cross_attention",)),
+    "TransformerBlock": ("Every book looks at every other.", ("03_cross_attention", "07_training")),
+    "DCDTBlock": (
+        "The noised stream is told step and history, and looks up the clean history.",
+        ("08_dcrec", "03_cross_attention"),
+    ),
+    "CondLN": ("Step and history set a scale and a shift.", ("04_cond_layer_norm",)),
+    "LayerNorm": ("The last place is the answer, at a common scale.", ("04_cond_layer_norm",)),
+    "x0_hat": ("The guess of the next book's vector; noised and made again at each step.", ("05_step_skipping",)),
+    "seen_bias": ("A learned number for what was read already; here it takes those books out.", ("08_dcrec",)),
+    "scores": ("One number for each book; sorted, they are the answer.", ("06_metrics", "09_comparison")),
+    "loss": ("Only in training: how far the answer was from the true next book.", ("07_training", "08_dcrec")),
+}
 
 
 def split(lengths: Sequence[int]) -> Figure:
@@ -82,39 +103,34 @@ def ceiling(evaluations: Mapping[str, Evaluation], names: Sequence[str] = ("HR@5
     return fig
 
 
-def shelf(shelf: Mapping[str, Any], answer: str = "shown", most: int = 7) -> Figure:
-    """A column with a reader's last `most` books and the next one, and a column for each model with its best books.
+def shelf(shelf: Mapping[str, Any]) -> Figure:
+    """A column with all books of a reader, oldest first, and one with the candidates for the next book.
 
-    `shelf` is one entry of `explorer.shelves`. With `answer` "hidden" the next book stays covered.
+    `shelf` is one entry of `explorer.shelves`. The answer is not given away.
     """
-    columns, shown = 1 + len(shelf["models"]), answer == "shown"
-    history, total = shelf["history"][-most:], len(shelf["history"])
-    fig, ax = style.axes(size=(1.72 * columns, 0.55 * (len(history) + 3.2)))
-    fig.set_layout_engine(None)
-    ax.set_position((0, 0, 1, 1))
-    ax.set(xlim=(0, columns), ylim=(-len(history) - 2.1, 1.1))
-    ax.axis("off")
-    read = f"all {total}" if total == len(history) else f"last {len(history)} of {total}"
-    _heading(ax, 0, f"Reader {shelf['reader']}", f"{read}, oldest first")
-    for row, book in enumerate(history):
-        _card(ax, 0, row, book, style.HISTORY)
-    _heading(ax, 0, "Next book", "", row=len(history) + 0.7)
-    _card(ax, 0, len(history) + 1, shelf["truth"] if shown else {"title": "?"}, style.TARGET, hit=shown)
-    for column, model in enumerate(shelf["models"], start=1):
-        _heading(ax, column, model["name"], f"next book: rank {model['rank'] if shown else '?'}")
-        for row, book in enumerate(model["top"]):
-            hit = shown and book["hit"]
-            _card(ax, column, row, book, style.TARGET if hit else style.PREDICTION, hit)
+    columns = {
+        f"Reader {shelf['reader']}: all {len(shelf['history'])} books, oldest first": (shelf["history"], style.HISTORY),
+        "Which book comes next?": (shelf["candidates"], style.NEUTRAL),
+    }
+    most = max(len(books) for books, _ in columns.values())
+    fig, axes = style.axes(1, 2, size=(7.6, 0.27 * (most + 1.6)))
+    for ax, (heading, (books, colour)) in zip(axes, columns.items(), strict=True):
+        ax.axis("off")
+        ax.set(xlim=(0, 1), ylim=(most, -1.2))
+        ax.text(0, -0.6, heading, weight="bold", va="center")
+        ax.plot([0, 0], [0, len(books)], color=colour, lw=3)
+        for row, book in enumerate(books):
+            ax.text(0.03, row + 0.5, book["title"], va="center", fontsize=9)
     return fig
 
 
-def _heading(ax: Axes, column: int, text: str, small: str, row: float = -0.65) -> None:
-    ax.text(column + 0.02, -row, text, weight="bold", va="center", fontsize=11)
-    ax.text(column + 0.02, -row - 0.42, small, va="center", fontsize=8.2)
+def course_map(models: Mapping[str, DiffusionRecommender], dataset: SequenceDataset) -> workflow.Map:
+    """Both models from book numbers to scores, read off the models at work; each part leads to its notebook."""
 
+    def page(stem: str) -> tuple[str, str]:
+        return f"{stem}.ipynb", f"{stem[:2]} {stem[3:].replace('_', ' ')}"
 
-def _card(ax: Axes, column: int, row: float, book: Mapping[str, str], colour: str, hit: bool = False) -> None:
-    face = colour + "26" if hit else "white"
-    ax.add_patch(Rectangle((column + 0.02, -row - 0.97), 0.95, 0.9, facecolor=face, edgecolor=colour))
-    lines = textwrap.wrap(("✓ " if hit else "") + book["title"], 23)
-    ax.text(column + 0.05, -row - 0.52, "\n".join(lines[:3]), va="center", fontsize=8.2, linespacing=1.0)
+    systems = {name: workflow.stages(model, dataset) for name, model in models.items()}
+    return workflow.Map(
+        systems, {part: (says, [page(stem) for stem in stems]) for part, (says, stems) in PARTS.items()}
+    )
