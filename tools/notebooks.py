@@ -56,8 +56,9 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
             cell.outputs = [_without_view(output) for output in _joined(cell.outputs)]
     widgets = notebook.metadata.get("widgets")
     notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
+        # As JupyterLab would write both: a notebook that is only opened is not marked as changed.
+        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+        "language_info": notebook.metadata.get("language_info", {"name": "python"}),
     }
     # The state is of use only to a view that is still there.
     if widgets and any(WIDGET_VIEW in o.get("data", {}) for c in notebook.cells for o in c.get("outputs", [])):

@@ -30,11 +30,8 @@ CONNECTED = """() => {
     const session = window.jupyterapp.shell.currentWidget?.context?.sessionContext;
     return session?.isReady && session.session?.kernel?.connectionStatus === "connected";
 }"""
-# Every cell in the page at once, and no dialog over it.
-SETTINGS = {
-    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
-    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-}
+MODEL = "window.jupyterapp.shell.currentWidget.context.model"
+SETTINGS = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}  # every cell in the page at once
 CHROMIUM_OPTIONS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -151,6 +148,12 @@ def run_notebook(lab: Lab, page: Page, name: str, timeout: float = 90) -> None:
 def command(page: Page, name: str) -> None:
     """Give JupyterLab a command of its menus, such as "runmenu:run-all", and do not wait for its end."""
     page.evaluate("name => void window.jupyterapp.commands.execute(name)", name)
+
+
+def save(page: Page) -> None:
+    """Save the notebook that is open, and wait until it is written."""
+    command(page, "docmanager:save")
+    page.wait_for_function(f"() => !{MODEL}.dirty", timeout=20_000)
 
 
 def look(page: Page, name: str) -> Path:
