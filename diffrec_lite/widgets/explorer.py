@@ -22,11 +22,14 @@ once, nothing flickers, and it all goes on working when the kernel has stopped a
 one drawing, some 0.1 s and 15 kB, for each combination: keep to about 60.
 
 A test calls `draw` and `readout` directly, or reads `explorer(...).frame(step=4, schedule="cosine")`.
+
+An explorer with a page of its own is a `Board`: data, a `question`, and a script that draws with `marks.js`.
 """
 
 from __future__ import annotations
 
 import base64
+import io
 import itertools
 import struct
 from collections.abc import Callable, Iterable, Sequence
@@ -41,20 +44,21 @@ from matplotlib.figure import Figure
 from diffrec_lite.widgets import style
 
 MOST_STATES = 300
+STILL = "A still picture. Run this cell to move it."
 CSS = (Path(__file__).parent / "explorer.css").read_text(encoding="utf-8")  # what all explorers look like
 MARKS = (Path(__file__).parent / "marks.js").read_text(encoding="utf-8")  # what all explorers are drawn with
 
 
 def script(path: Path) -> str:
-    """The module of an explorer: its own file, after `make` and `shape`, with which it draws."""
+    """The module of an explorer: its own file, after the helpers of `marks.js`, with which it draws."""
     return MARKS + "\n" + path.read_text(encoding="utf-8")
 
 
 class StandIn:
     """For a widget: a description that is the same each time, and a picture where no widget can be shown.
 
-    GitHub, an untrusted notebook and a page without JavaScript show the picture. A subclass sets the trait `alt` and
-    writes `picture() -> bytes`, a PNG.
+    GitHub, an untrusted notebook and a page without JavaScript show the picture, with a line below it that says how to
+    get the explorer. A subclass sets the trait `alt` and writes `picture() -> bytes`, a PNG.
     """
 
     def __repr__(self) -> str:
@@ -66,9 +70,55 @@ class StandIn:
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
-        image = base64.b64encode(self.picture()).decode()
+        image = base64.b64encode(_with_line(self.picture(), STILL)).decode()
         described = {**metadata, "image/png": {"alt": self.alt}}
         return {**data, "text/plain": repr(self), "image/png": image}, described
+
+
+def _with_line(picture: bytes, text: str) -> bytes:
+    """A PNG with a line of text below it; one with a palette keeps to a palette."""
+    from matplotlib.font_manager import findfont
+    from PIL import Image, ImageDraw, ImageFont
+
+    above = Image.open(io.BytesIO(picture))
+    image = Image.new("RGB", (above.width, above.height + 26), "white")
+    image.paste(above.convert("RGB"))
+    font = ImageFont.truetype(findfont("DejaVu Sans"), 13)
+    ImageDraw.Draw(image).text((8, above.height + 4), text, fill=style.INK, font=font)
+    if above.mode == "P":
+        image = image.quantize(64, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    image.save(buffer, format="png", optimize=True)
+    return buffer.getvalue()
+
+
+def question(text: str, options: Sequence[str], right: int, told: str) -> dict[str, Any]:
+    """A question that is asked before an explorer is touched: `options` to click, the index of the right one.
+
+    `told` is the answer in a sentence; it shows once an option has been clicked. Raises ValueError for fewer than two
+    options, or a right one that is not among them.
+    """
+    if len(options) < 2 or not 0 <= right < len(options):
+        raise ValueError(f"a question needs two options and a right one among them, got {len(options)} and {right}")
+    return {"text": text, "options": list(options), "right": right, "told": told}
+
+
+class Board(StandIn, anywidget.AnyWidget):
+    """An explorer with a page of its own, drawn from `data` by the module in `_esm`, which a subclass sets by `script`.
+
+    All data travel to the page, so it works without a kernel. `ask` is a `question`, and `guess` the option that was
+    clicked, -1 before.
+    """
+
+    _css = CSS
+
+    alt = traitlets.Unicode().tag(sync=True)
+    data = traitlets.Dict().tag(sync=True)
+    ask = traitlets.Dict().tag(sync=True)
+    guess = traitlets.Int(-1).tag(sync=True)
+
+    def __repr__(self) -> str:
+        return f"Explorer: {self.alt}"
 
 
 @dataclass(frozen=True)
@@ -110,7 +160,7 @@ class Explorer(StandIn, anywidget.AnyWidget):
     `state` holds the index of each control's value; setting it moves the controls on the page.
     """
 
-    _esm = (Path(__file__).parent / "explorer.js").read_text(encoding="utf-8")
+    _esm = script(Path(__file__).parent / "explorer.js")
     _css = CSS
 
     title = traitlets.Unicode().tag(sync=True)

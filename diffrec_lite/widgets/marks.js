@@ -17,3 +17,85 @@ function shape(tag, parent, attributes = {}, text) {
   parent?.append(node);
   return node;
 }
+
+// The frame of an explorer, with its name above it; JupyterLab must not take its arrow keys.
+function makeRoot(el, title, className) {
+  const root = make("div", el, undefined, `drl-explorer ${className}`);
+  root.setAttribute("role", "group");
+  root.setAttribute("aria-label", title);
+  root.dataset.lmSuppressShortcuts = "true";
+  root.addEventListener("keydown", (event) => event.stopPropagation());
+  make("div", root, title, "drl-title");
+  return root;
+}
+
+// A drop-down list; `change` is called with the index of the chosen text.
+function makeSelect(bar, name, texts, change) {
+  const select = make("select", make("label", bar, name, "drl-control"));
+  select.setAttribute("aria-label", name);
+  texts.forEach((text, i) => select.append(new Option(text, i)));
+  select.addEventListener("change", () => change(Number(select.value)));
+  return select;
+}
+
+// A slider over first … last and, beside it, the place where its value is written: `write(value, text)` sets both.
+function makeSlider(bar, name, first, last, change) {
+  const label = make("label", bar, name, "drl-control");
+  const input = make("input", label);
+  Object.assign(input, { type: "range", min: first, max: last, step: 1 });
+  input.setAttribute("aria-label", name);
+  const shown = make("span", label, "", "drl-value");
+  input.addEventListener("input", () => change(Number(input.value)));
+  const write = (value, text) => {
+    input.value = value;
+    shown.textContent = text;
+    input.setAttribute("aria-valuetext", text);
+  };
+  return { input, write };
+}
+
+// Lines for an equation and its numbers.
+function makeEquation(parent, lines) {
+  const box = make("div", parent, undefined, "drl-equation");
+  return Array.from({ length: lines }, () => make("div", box));
+}
+
+// A text that changes and is read aloud, in a place as high as the longest of `texts`: what is below never jumps.
+function makePlace(parent, texts, className) {
+  const longest = texts.reduce((a, b) => (b.length > a.length ? b : a), "");
+  const box = make("div", parent, undefined, "drl-place");
+  make("div", box, longest, `${className}-longest`).setAttribute("aria-hidden", "true");
+  const live = make("div", box, "", className);
+  live.setAttribute("aria-live", "polite");
+  return live;
+}
+
+// A question with buttons for its options. The answer is told when one of them has been clicked, and not before.
+function askFirst(parent, model) {
+  const { text, options, right, told } = model.get("ask");
+  const box = make("fieldset", parent, undefined, "drl-ask");
+  make("legend", box, "Predict first");
+  make("div", box, text);
+  const row = make("div", box, undefined, "drl-options");
+  const answers = options.map((option, i) =>
+    (i === right ? "✓ Yes. " : `✗ Not “${option}”, but “${options[right]}”. `) + told);
+  const buttons = options.map((option, i) => {
+    const button = make("button", row, option);
+    button.type = "button";
+    button.addEventListener("click", () => {
+      model.set("guess", i);
+      model.save_changes();
+      reveal();
+    });
+    return button;
+  });
+  const place = makePlace(box, answers, "drl-told");
+  function reveal() {
+    const guess = model.get("guess");
+    buttons.forEach((button, i) => button.setAttribute("aria-pressed", i === guess));
+    place.textContent = guess < 0 ? "Click a guess: the answer shows here." : answers[guess];
+  }
+  model.on("change:guess", reveal);
+  reveal();
+  return () => model.off("change:guess", reveal);
+}

@@ -19,6 +19,9 @@ apart. The same thing has the same colour in every notebook:
     NEUTRAL     grey        everything else: the catalogue, a baseline, a guide line
 
 Text and markers carry the meaning a second time, so that no figure depends on colour alone.
+
+Two more things have colours of their own: a model is drawn as `look(name)` says, in every figure, and the genres of the
+bookshop are tinted with GENRES, pale enough for the five meanings to stand out on them.
 """
 
 from __future__ import annotations
@@ -41,6 +44,22 @@ HIGHLIGHT = "#E69F00"
 SKY = "#56B4E9"
 INK = "#222222"
 GRID = "#E6E6E6"
+
+# A model's colour and marker. Told apart with normal and with colour-blind eyes, and no colour of a meaning among them
+# but those of the catalogue (popularity counts it) and of ink.
+MODELS = {
+    "popularity": (NEUTRAL, "o"),
+    "Markov": (INK, "X"),
+    "genre clerk": ("#882255", "v"),
+    "SASRec": ("#332288", "s"),
+    "DiffuRec": ("#5B8DEF", "^"),
+    "DiffuRecSys": ("#AA4499", "D"),
+    "DCRec": ("#999933", "P"),
+    "hybrid": ("#117733", "*"),
+    "oracle": ("#4E2FE8", "p"),
+}
+# Tints for genres, in the order of their names: the "light" scheme of Paul Tol (2021), its orange made a tan.
+GENRES = ("#77AADD", "#CDAA7D", "#EEDD88", "#FFAABB", "#44BB99", "#BBCC33", "#99DDFF", "#AAAA00")
 
 # For lines or groups that have no fixed meaning, in this order; black-and-white readers get MARKERS as well.
 CYCLE = (HISTORY, HIGHLIGHT, PREDICTION, NOISE, SKY, TARGET, INK)
@@ -81,6 +100,20 @@ RC: dict[str, Any] = {
 def use() -> rc_context:
     """The style as a context: `with style.use(): …`. Called alone, it changes nothing after the cell."""
     return rc_context(RC)
+
+
+def look(model: str) -> dict[str, str]:
+    """How a model's line is drawn, in every figure: options for `plot`.
+
+    What follows a comma names a variant, such as "hybrid, no diffusion": the same colour and marker, but dashed and
+    hollow. Raises ValueError for a model that has no colour yet.
+    """
+    name, _, variant = model.partition(", ")
+    if name not in MODELS:
+        raise ValueError(f"no colour for the model {name!r}: give it one in style.MODELS, beside {', '.join(MODELS)}")
+    colour, marker = MODELS[name]
+    shown = {"color": colour, "marker": marker, "linestyle": "-"}
+    return {**shown, "linestyle": "--", "markerfacecolor": "white"} if variant else shown
 
 
 def axes(rows: int = 1, columns: int = 1, size: str | tuple[float, float] = "wide", **options: Any) -> tuple:

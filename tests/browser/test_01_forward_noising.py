@@ -1,6 +1,8 @@
 """Notebook 01 in a real browser: the cloud dissolves under the slider, and rounding starts to fail."""
 
-from browser.lab import look, run_notebook
+import re
+
+from browser.lab import command, look, run_notebook
 from playwright.sync_api import expect
 
 
@@ -11,6 +13,10 @@ def test_the_cloud_dissolves(lab, page):
     slider, shown = cloud.get_by_label("Step t"), cloud.locator(".drl-value")
     readout, nearest = cloud.locator(".drl-readout"), cloud.locator(".diffrec-nearest li")
     expect(nearest).to_have_count(5)
+    told, equation = cloud.locator(".drl-told"), cloud.locator(".drl-equation")
+    expect(told).to_have_text("Click a guess: the answer shows here.")
+    cloud.locator(".drl-options button").first.press("Enter")
+    expect(told).to_contain_text("By two numbers")
 
     slider.focus()
     page.keyboard.press("Home")
@@ -24,10 +30,16 @@ def test_the_cloud_dissolves(lab, page):
     slider.focus()
     page.keyboard.press("ArrowRight")
     expect(shown).to_contain_text("t = 1")
+    height = cloud.bounding_box()["height"]
+    filled = re.findall(r"√(\d\.\d+)", equation.inner_text())
+    assert sum(map(float, filled)) == 1 and f"abar = {filled[0]}" in shown.inner_text()
+    keep, x0, add, eps, xt = map(float, re.findall(r"[+-]?\d\.\d+", numbers(equation)))
+    assert abs(keep * x0 + add * eps - xt) < 0.01 and abs(keep**2 - float(filled[0])) < 0.001
     page.keyboard.press("End")
     expect(shown).to_contain_text("t = 32")
     expect(readout).not_to_contain_text("Its own rank is 1.")
     assert cloud.locator("circle").last.get_attribute("cx") != clean
+    assert cloud.bounding_box()["height"] == height  # nothing below it jumps
     look(page, "01_forward_noising_dissolved")
 
     before = readout.inner_text()
@@ -45,6 +57,14 @@ def test_the_cloud_dissolves(lab, page):
     stopped = shown.inner_text()
     page.wait_for_timeout(800)
     assert shown.inner_text() == stopped
-    page.set_viewport_size({"width": 1100, "height": 1000})
-    cloud.scroll_into_view_if_needed()
-    look(page, "01_forward_noising_1100")
+    command(page, "application:toggle-left-area")  # on a narrow page the list of files covers the notebook
+    for width in (1100, 400):
+        page.set_viewport_size({"width": width, "height": 1000})
+        cloud.scroll_into_view_if_needed()
+        look(page, f"01_forward_noising_{width}")
+    assert cloud.evaluate("node => node.scrollWidth <= node.clientWidth")
+
+
+def numbers(equation):
+    """The last line of the equation, with plain signs and without the brackets around a number."""
+    return equation.locator("div").last.inner_text().replace("−", "-").replace("(", " ").replace(")", " ")

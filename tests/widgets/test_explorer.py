@@ -4,10 +4,10 @@ import base64
 import io
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import choice, explorer, slider
+from diffrec_lite.widgets.explorer import choice, explorer, question, slider
 
 
 def draw(step, colour):
@@ -59,7 +59,14 @@ def test_the_picture_stands_in_for_the_widget():
     bars = make()
     data, metadata = bars._repr_mimebundle_()
     assert data["text/plain"] == "Explorer: One bar." == repr(make())
-    assert base64.b64decode(data["image/png"]) == bars.picture()
+    stored, picture = (
+        Image.open(io.BytesIO(png)).convert("RGB") for png in (base64.b64decode(data["image/png"]), bars.picture())
+    )
+    assert (stored.width, stored.height) == (picture.width, picture.height + 26)
+    upper = ImageChops.difference(stored.crop((0, 0, *picture.size)), picture)
+    assert max(high for _, high in upper.getextrema()) < 40  # the palette is another, the picture the same
+    line = stored.crop((0, picture.height, *stored.size)).convert("L")
+    assert line.getextrema()[0] < 100  # something is written below it
     assert metadata["image/png"]["alt"] == "One bar."
     assert "application/vnd.jupyter.widget-view+json" in data
 
@@ -72,6 +79,8 @@ def test_the_picture_stands_in_for_the_widget():
         (lambda: slider("Step t", []), "no values"),
         (lambda: choice("Colour", ["red"], start="green"), "green"),
         (lambda: choice("Colour", ["red"], texts=[]), "texts"),
+        (lambda: question("Which?", ["one"], 0, "One."), "two options"),
+        (lambda: question("Which?", ["one", "two"], 2, "None."), "right one"),
     ],
 )
 def test_a_mistake_is_named(call, message):

@@ -95,8 +95,8 @@ def slices(tables: Mapping[str, pd.DataFrame], metric: str) -> Figure:
     """A metric by group, a panel for each table: groups as its index, `readers` and then the models as columns."""
     fig, panels = style.axes(1, len(tables), size=(9.2, 3.6), sharey=True, squeeze=False)
     for ax, (title, table) in zip(panels[0], tables.items(), strict=True):
-        for model, colour, marker in zip(table.columns.drop("readers"), style.CYCLE, style.MARKERS, strict=False):
-            ax.plot(range(len(table)), table[model], marker, color=colour, linestyle="-", lw=1, label=model)
+        for model in table.columns.drop("readers"):
+            ax.plot(range(len(table)), table[model], lw=1, label=model, **style.look(model))
         groups = zip(table.index, table.readers, strict=True)
         labels = [f"{group.split(': ')[-1]}\n{n:.0f} readers" for group, n in groups]
         ax.set_xticks(range(len(table)), labels=labels, fontsize=7.5)

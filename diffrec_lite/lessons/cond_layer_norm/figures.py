@@ -150,7 +150,7 @@ def ablation(published: pd.DataFrame, metric: str = "HR@5") -> Figure:
     kinds = {
         "DCRec: implicit only": (style.NOISE, "implicit only"),
         "DCRec: explicit only": (style.HISTORY, "explicit only"),
-        "DCRec": (style.PREDICTION, "both"),
+        "DCRec": (style.look("DCRec")["color"], "both"),
     }
     table = published[published.metric == metric].pivot(index="dataset", columns="model", values="value")
     fig, ax = style.axes(size="wide")

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import torch
 import traitlets
 from torch import Tensor
@@ -14,18 +13,32 @@ from torch import Tensor
 from diffrec_lite.diffusion import GaussianDiffusion
 from diffrec_lite.lessons.forward_noising import figures
 from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import CSS, StandIn
+from diffrec_lite.widgets.explorer import Board, question, script
 
 
-def plane(vectors: Tensor) -> Tensor:
-    """The `(d, 2)` projection that keeps most variance of the item vectors `(V, d)`; row 0, padding, is left out.
+def plane(vectors: Tensor, genres: Sequence[str]) -> Tensor:
+    """The `(d, 2)` projection on which the centres of the genres lie furthest apart; row 0, padding, is left out.
 
-    It is made once from the clean vectors and used for every step, so that a dot moves only when its vector does.
-    The sign of each axis is fixed: its largest entry is positive.
+    It is made once from the clean vectors `(V, d)` and used for every step, so that a dot moves only when its vector
+    does. The sign of each axis is fixed: its largest entry is positive.
     """
-    centred = vectors[1:].double() - vectors[1:].double().mean(0)
-    axes = torch.linalg.svd(centred, full_matrices=False).Vh[:2].T
+    found = torch.stack(list(centres(vectors, genres).values()))
+    axes = torch.linalg.svd(found - found.mean(0), full_matrices=False).Vh[:2].T
     return axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
+
+
+def centres(vectors: Tensor, genres: Sequence[str]) -> dict[str, Tensor]:
+    """The mean clean vector of each genre, by name: `(d,)`."""
+    return {
+        genre: vectors[[i for i in range(1, len(vectors)) if genres[i] == genre]].double().mean(0)
+        for genre in sorted(set(genres[1:]))
+    }
+
+
+def share_shown(vectors: Tensor, axes: Tensor) -> float:
+    """The share of the variance of the clean vectors that a projection `(d, k)` keeps."""
+    away = vectors[1:].double() - vectors[1:].double().mean(0)
+    return float((away @ axes).square().sum() / away.square().sum())
 
 
 def true_ranks(diffusion: GaussianDiffusion, vectors: Tensor, noise: Tensor, items: Tensor) -> Tensor:
@@ -68,21 +81,22 @@ def cloud(
     `vectors (V, d)`, `noise (V, d)`: one draw for each book, the same at every step and in every schedule. `titles`
     and `genres` have V entries. `items` are the books that can be followed.
     """
-    chosen = torch.as_tensor(items)
-    axes = plane(vectors)
-    schedules = []
-    for name, diffusion in diffusions.items():
-        schedules.append(
-            {
-                "name": name,
-                "abar": _rounded(diffusion.abar, 6),
-                "nearest": nearest(diffusion, vectors, noise[chosen], chosen).tolist(),
-                "rank": true_ranks(diffusion, vectors, noise[chosen], chosen).tolist(),
-            }
-        )
+    chosen, axes = torch.as_tensor(items), plane(vectors, genres)
+    schedules = [
+        {
+            "name": name,
+            "abar": _rounded(diffusion.abar, 6),
+            "nearest": nearest(diffusion, vectors, noise[chosen], chosen).tolist(),
+            "rank": true_ranks(diffusion, vectors, noise[chosen], chosen).tolist(),
+        }
+        for name, diffusion in diffusions.items()
+    ]
     return {
         "clean": _rounded(vectors.double() @ axes),
         "noise": _rounded(noise.double() @ axes),
+        "first": {"x0": _rounded(vectors[chosen, 0]), "noise": _rounded(noise[chosen, 0])},
+        "centres": {name: _rounded(centre @ axes) for name, centre in centres(vectors, genres).items()},
+        "share": round(share_shown(vectors, axes), 3),
         "titles": list(titles),
         "genres": list(genres),
         "items": list(items),
@@ -90,46 +104,54 @@ def cloud(
     }
 
 
-def readout(data: Mapping[str, Any], schedule: int, book: int, t: int) -> str:
-    """One state of the explorer in a sentence."""
-    chosen = data["schedules"][schedule]
-    found = data["titles"][chosen["nearest"][t][book][0]]
-    title, rank = data["titles"][data["items"][book]], chosen["rank"][t][book]
-    return f"{title} rounds to {found}. Its own rank is {rank}."
+def asked(vectors: Tensor, genres: Sequence[str], noise: Tensor, diffusion: GaussianDiffusion) -> dict[str, Any]:
+    """The question before the explorer: how many books two numbers would hold, where noise takes over."""
+    t = next((t for t in range(1, diffusion.T + 1) if float(diffusion.snr(t)) < 1), diffusion.T)
+    books, axes = torch.arange(1, len(vectors)), plane(vectors, genres)
+    whole, shown = (
+        float((true_ranks(diffusion, table, draw[1:], books)[t] == 1).double().mean())
+        for table, draw in ((vectors, noise), (vectors.double() @ axes, noise.double() @ axes))
+    )
+    guesses = {"about as many": whole, "about half of those": whole / 2, "hardly any": 0.0}
+    distances = [abs(shown - guess) for guess in guesses.values()]
+    return question(
+        f"At t = {t} there is as much noise as signal, and {100 * whole:.0f} % of the books still round to themselves. "
+        f"How many would by two numbers alone, the two that the plane below shows of each vector?",
+        list(guesses),
+        distances.index(min(distances)),
+        f"By two numbers {100 * shown:.0f} % of the books round to themselves, by all {vectors.shape[1]} of them "
+        f"{100 * whole:.0f} %. The plane shows {100 * share_shown(vectors, axes):.0f} % of the variance, so a dot "
+        "looks lost long before it is.",
+    )
 
 
-class Cloud(StandIn, anywidget.AnyWidget):
-    """The dissolving cloud: pickers for the book and the schedule, and a slider for the step.
+class Cloud(Board):
+    """The dissolving cloud: pickers for the book and the schedule, a slider for the step, the equation in numbers.
 
     `data` comes from `cloud`. The page does the noising itself, from 2-D projections, so it needs no kernel.
     """
 
-    _esm = (Path(__file__).parent / "explorer.js").read_text(encoding="utf-8")
-    _css = CSS
+    _esm = script(Path(__file__).with_suffix(".js"))
 
     alt = traitlets.Unicode(
-        "The vectors of all books in two dimensions at one step of the forward process; one noised book is joined by a "
-        "line to the book that it rounds to."
+        "The vectors of all books on a plane at one step of the forward process, tinted by genre; one noised book is "
+        "joined by a line to the book that it rounds to."
     ).tag(sync=True)
     colours = traitlets.Dict(
         {
             "target": style.TARGET,
             "prediction": style.PREDICTION,
             "noise": style.NOISE,
-            "genre": style.SKY,
-            "neutral": "#CFCFCF",
+            "ink": style.INK,
+            "genres": style.GENRES,
         }
     ).tag(sync=True)
-    data = traitlets.Dict().tag(sync=True)
     schedule = traitlets.Int(0).tag(sync=True)
     book = traitlets.Int(0).tag(sync=True)
     t = traitlets.Int(0).tag(sync=True)
 
-    def __repr__(self) -> str:
-        return f"Explorer: {self.alt}"
-
     def picture(self) -> bytes:
-        return style.small_png(figures.state(self.data, self.schedule, self.book, self.t))
+        return style.png(figures.state(self.data, self.schedule, self.book, self.t))
 
 
 def cloud_explorer(
@@ -143,7 +165,12 @@ def cloud_explorer(
 ) -> Cloud:
     """The explorer over `cloud(...)`; it starts at the schedule `start` (or the first), the first book and t = 3."""
     schedule = list(diffusions).index(start) if start in diffusions else 0
-    return Cloud(data=cloud(vectors, titles, genres, noise, diffusions, items), schedule=schedule, t=3)
+    return Cloud(
+        data=cloud(vectors, titles, genres, noise, diffusions, items),
+        ask=asked(vectors, genres, noise, list(diffusions.values())[schedule]),
+        schedule=schedule,
+        t=3,
+    )
 
 
 def _rounded(values: Tensor, digits: int = 3) -> list:

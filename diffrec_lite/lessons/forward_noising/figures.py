@@ -54,20 +54,30 @@ def dissolve(
     data: Mapping[str, Any], schedule: int = 0, book: int = 0, steps: Sequence[int] = (0, 4, 10, 32)
 ) -> Figure:
     """The explorer's picture at four steps, side by side: the cloud, one book followed, and what it rounds to."""
-    fig, panels = style.axes(1, len(steps), size=(8.6, 3.2), sharex=True, sharey=True)
+    fig, panels = style.axes(1, len(steps), size=(8.6, 3.3), sharex=True, sharey=True)
     for ax, t in zip(panels, steps, strict=True):
         _cloud(ax, data, schedule, book, t)
     panels[0].set_ylabel("second axis")
-    fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8, frameon=False)
     return fig
 
 
 def state(data: Mapping[str, Any], schedule: int = 0, book: int = 0, t: int = 0) -> Figure:
     """One state of the explorer as a still picture: for a page where nothing can be clicked."""
-    fig, ax = style.axes(size="square")
+    fig, ax = style.axes(size=(5.2, 5.2))
     _cloud(ax, data, schedule, book, t)
+    for (genre, centre), tint in zip(data["centres"].items(), style.GENRES, strict=False):
+        box = {"boxstyle": "round,pad=0.2", "facecolor": tint, "edgecolor": "none"}
+        ax.text(*beside(centre), genre, ha="center", va="center", fontsize=8.5, bbox=box)
     ax.set_ylabel("second axis")
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return fig
+
+
+def beside(centre: Sequence[float], away: float = 1.4) -> np.ndarray:
+    """Where a genre's name stands: `away` further out than its `centre (2,)`, beside its dots and not on them."""
+    centre = np.array(centre)
+    return centre * (1 + away / max(float(np.hypot(*centre)), 1e-9))
 
 
 def _cloud(ax, data: Mapping[str, Any], schedule: int, book: int, t: int) -> None:
@@ -77,18 +87,17 @@ def _cloud(ax, data: Mapping[str, Any], schedule: int, book: int, t: int) -> Non
     xt = np.sqrt(abar) * clean + np.sqrt(1 - abar) * noise
     reach = 1.05 * max(3.0, np.abs(clean).max())
     genres = np.array(data["genres"])
-    same = genres == genres[item]
-    same[0] = False  # padding
-    others = ~same
-    others[0] = False
-    ax.scatter(*clean[1:].T, s=3, color="#CFCFCF", label="clean vectors")
-    ax.scatter(*xt[others].T, s=7, color=style.NOISE, alpha=0.6, linewidths=0, label="noised books")
-    ax.scatter(*xt[same].T, s=11, color=style.SKY, marker="^", linewidths=0, label="noised, its genre")
-    ax.plot(*np.stack([xt[item], clean[found]]).T, "--", color=style.PREDICTION, linewidth=1.2)
-    ax.scatter(*clean[found], s=34, marker="s", color=style.PREDICTION, label="the book it rounds to")
-    ax.scatter(
-        *clean[item], s=60, facecolors="none", edgecolors=style.TARGET, linewidths=1.4, label="where it came from"
-    )
-    ax.scatter(*xt[item], s=34, color=style.TARGET, edgecolors="white", linewidths=0.7, label="the noised book")
+    another = next((genre for genre in data["centres"] if genre != genres[item]), None)
+    for genre, tint in zip(data["centres"], style.GENRES, strict=False):
+        own = genre == genres[item]
+        label = {genres[item]: "noised, its genre", another: "noised, tinted by genre"}.get(genre)
+        edge = {"edgecolors": style.INK if own else "#777777", "linewidths": 0.7 if own else 0.25}
+        ax.scatter(*xt[genres == genre].T, s=18 if own else 10, color=tint, label=label, zorder=2 + own, **edge)
+    ax.plot(*np.stack([xt[item], clean[found]]).T, "--", color=style.PREDICTION, linewidth=1.2, zorder=4)
+    ax.scatter(*clean[found], s=34, marker="s", color=style.PREDICTION, label="the book it rounds to", zorder=4)
+    ring = {"facecolors": "none", "edgecolors": style.TARGET, "linewidths": 1.4}
+    ax.scatter(*clean[item], s=60, label="where it came from", zorder=4, **ring)
+    dot = {"color": style.TARGET, "edgecolors": "white", "linewidths": 0.7}
+    ax.scatter(*xt[item], s=34, label="the noised book", zorder=5, **dot)
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="first axis", aspect="equal")
     ax.set_title(f"t = {t}, rank {chosen['rank'][t][book]}", fontsize=9)

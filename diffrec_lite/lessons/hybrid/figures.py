@@ -17,15 +17,6 @@ from diffrec_lite.models import DCRec, DiffuRec
 from diffrec_lite.noise import Noise
 from diffrec_lite.widgets import style
 
-COLOURS = {
-    "hybrid": style.PREDICTION,
-    "DCRec": style.HISTORY,
-    "DiffuRecSys": style.HIGHLIGHT,
-    "DiffuRec": style.SKY,
-    "SASRec": style.INK,
-    "hybrid, no diffusion": style.NEUTRAL,
-}
-
 # ---------------------------------------------------------------- where the stream begins
 
 
@@ -185,10 +176,8 @@ def curves(panels: Mapping[str, Mapping[str, pd.DataFrame]], metric: str = "val 
     """A metric on validation readers against the epoch: a panel for each data set, a line for each model."""
     fig, axes = style.axes(1, len(panels), size=(4.4 * len(panels) + 1.0, 3.4), squeeze=False)
     for ax, (title, lines) in zip(axes[0], panels.items(), strict=True):
-        for k, (name, history) in enumerate(lines.items()):
-            ax.plot(
-                history.epoch, history[metric], f"{style.MARKERS[k]}-", color=COLOURS[name], label=name, markersize=4
-            )
+        for name, history in lines.items():
+            ax.plot(history.epoch, history[metric], label=name, markersize=4, **style.look(name))
         ax.set(title=title, xlabel="epoch", ylim=(0, None), xlim=(0, None))
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend(fontsize=8)

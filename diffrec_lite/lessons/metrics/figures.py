@@ -61,9 +61,10 @@ def hit_curves(ranks: Mapping[str, Tensor], marks: Mapping[int, str], last: int)
     """HR@k of each model for k = 1 … last; `marks` names the values of k to point at."""
     fig, ax = style.axes(size=(7.6, 3.4))
     k = np.arange(1, last + 1)
-    for (name, r), colour, dash in zip(ranks.items(), style.CYCLE, ("-", "--", "-.", ":"), strict=False):
+    marked = [at - 1 for at in (1, 5, 10, 20, 50, 100) if at <= last]
+    for name, r in ranks.items():
         hits = np.searchsorted(np.sort(r.numpy()), k, side="right") / len(r)
-        ax.plot(k, hits, dash, color=colour, label=name)
+        ax.plot(k, hits, markevery=marked, label=name, **style.look(name))
     for at, text in marks.items():
         ax.axvline(at, color=style.NEUTRAL, linestyle=":", linewidth=1.2)
         ax.text(at, 1.01, text, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=8.5)
@@ -92,10 +93,11 @@ def intervals(
 ) -> Figure:
     """Left: a metric of each model with its interval (value, low, high). Right: paired differences, and zero."""
     fig, (left, right) = style.axes(1, 2, size="wide")
-    for ax, entries, colour in ((left, found, style.HISTORY), (right, difference, style.PREDICTION)):
-        for y, (value, low, high) in enumerate(entries.values()):
-            ax.plot([low, high], [y, y], color=colour)
-            ax.plot(value, y, "o", color=colour)
+    looks = ([style.look(model) for model in found], [{"color": style.INK, "marker": "D"}] * len(difference))
+    for ax, entries, shown in zip((left, right), (found, difference), looks, strict=True):
+        for y, ((value, low, high), look) in enumerate(zip(entries.values(), shown, strict=True)):
+            ax.plot([low, high], [y, y], color=look["color"])
+            ax.plot(value, y, **look)
         ax.set_yticks(range(len(entries)), labels=list(entries))
         ax.set_ylim(-0.6, len(entries) - 0.4)
         ax.invert_yaxis()
@@ -128,8 +130,8 @@ def slices(tables: Mapping[str, pd.DataFrame], name: str) -> Figure:
     for ax, (title, table) in zip(panels[0], tables.items(), strict=True):
         models = [column for column in table.columns if column != "readers"]
         x = np.arange(len(table))
-        for model, colour, marker in zip(models, style.CYCLE, style.MARKERS, strict=False):
-            ax.plot(x, table[model], marker, color=colour, label=model, linestyle="-", linewidth=1)
+        for model in models:
+            ax.plot(x, table[model], label=model, linewidth=1, **style.look(model))
         labels = [
             f"{group.split(': ')[-1]}\n{n:.0f} readers" for group, n in zip(table.index, table.readers, strict=True)
         ]
@@ -155,16 +157,18 @@ def readers_needed(difference: Sequence[float], spread: Mapping[str, float], pow
 def protocols(
     found: Mapping[str, Sequence[tuple[float, float, float]]], lines: Mapping[str, float], name: str
 ) -> Figure:
-    """A metric of each model under two protocols, unfiltered and seen-filtered, as (value, low, high).
+    """A metric of each model under two protocols, as (value, low, high): unfiltered filled, seen-filtered hollow.
 
     `lines` are guides across the figure: a simple model, the ceiling.
     """
     fig, ax = style.axes(size="wide")
-    looks = ((-0.13, style.HISTORY, "o", "unfiltered"), (0.13, style.HIGHLIGHT, "s", "seen-filtered"))
-    for y, both in enumerate(found.values()):
-        for (value, low, high), (shift, colour, marker, label) in zip(both, looks, strict=True):
-            ax.plot([low, high], [y + shift] * 2, color=colour)
-            ax.plot(value, y + shift, marker, color=colour, label=label if y == 0 else None)
+    for y, (model, both) in enumerate(found.items()):
+        look = style.look(model)
+        for (value, low, high), shift, face in zip(both, (-0.13, 0.13), (look["color"], "white"), strict=True):
+            ax.plot([low, high], [y + shift] * 2, color=look["color"])
+            ax.plot(value, y + shift, **{**look, "markerfacecolor": face})
+    for label, face in (("unfiltered", style.INK), ("seen-filtered", "white")):
+        ax.plot([], [], "o", color=style.INK, markerfacecolor=face, label=label)
     for text, value in lines.items():
         ax.axvline(value, color=style.NEUTRAL, linestyle=":")
         ax.text(value, 1.01, text, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=8.5)

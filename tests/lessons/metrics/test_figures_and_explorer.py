@@ -80,20 +80,34 @@ def test_so_many_readers_have_the_power_that_was_asked_for(power):
 
 def test_hit_curves_draw_the_hit_rate_at_each_k():
     r = torch.tensor([1, 3, 3, 9])
-    line = lesson.figures.hit_curves({"a": r}, {5: "five"}, last=10).axes[0].lines[0]
+    line = lesson.figures.hit_curves({"Markov": r}, {5: "five"}, last=10).axes[0].lines[0]
     assert line.get_ydata().tolist() == [metrics.hit_rate(r, k) for k in range(1, 11)]
 
 
+def test_a_model_has_its_one_colour_in_every_figure():
+    table = pd.DataFrame({"readers": [2], "Markov": [0.1], "SASRec": [0.2]}, index=["01: up to 8"])
+    found = {"Markov": (0.3, 0.2, 0.4), "SASRec": (0.4, 0.3, 0.5)}
+    drawn = [
+        lesson.figures.slices({"by length": table}, "HR@10"),
+        lesson.figures.hit_curves({name: torch.tensor([1, 3]) for name in found}, {}, last=5),
+        lesson.figures.intervals(found, {}, "NDCG@10"),
+        lesson.figures.protocols({name: [both, both] for name, both in found.items()}, {}, "NDCG@10"),
+    ]
+    for figure in drawn:
+        colours = {line.get_color() for line in figure.axes[0].lines}
+        assert {style.look(name)["color"] for name in found} <= colours
+
+
 def test_every_figure_draws(reader):
-    table = pd.DataFrame({"readers": [2, 3], "a": [0.1, 0.2]}, index=["01: up to 8", "02: over 8"])
+    table = pd.DataFrame({"readers": [2, 3], "Markov": [0.1, 0.2]}, index=["01: up to 8", "02: over 8"])
     state = lesson.explorer.view(lesson.explorer.lab([reader], BOOKS), 0, 3, 10)
     drawn = [
         lesson.figures.gain_curves(),
         lesson.figures.one_ranking(state, 10),
         lesson.figures.batch_sizes(pd.DataFrame({"x": [1.0], "y": [0.9], "z": [0.8]}, index=[32])),
-        lesson.figures.intervals({"a": (0.3, 0.2, 0.4)}, {"a": (0.1, 0.0, 0.2)}, "NDCG@10"),
+        lesson.figures.intervals({"Markov": (0.3, 0.2, 0.4)}, {"a − b": (0.1, 0.0, 0.2)}, "NDCG@10"),
         lesson.figures.best_epoch({"last": np.array([0.1, 0.2]), "best": np.array([0.2, 0.3])}, 0.15, "NDCG@10"),
         lesson.figures.slices({"by length": table}, "HR@10"),
-        lesson.figures.protocols({"a": [(0.3, 0.2, 0.4), (0.4, 0.3, 0.5)]}, {"oracle": 0.6}, "NDCG@10"),
+        lesson.figures.protocols({"Markov": [(0.3, 0.2, 0.4), (0.4, 0.3, 0.5)]}, {"oracle": 0.6}, "NDCG@10"),
     ]
     assert all(style.png(figure).startswith(b"\x89PNG") for figure in drawn)
