@@ -163,7 +163,7 @@ function render({ model, el }) {
     const [kind, name] = kinds[Number(pick.value)];
     const chosen = found.value, items = matching(books, kind, name, words.value), read = model.get("state").shelf;
     found.replaceChildren(...items.slice(0, OFFERED).map((item) => {
-      const option = new Option(books[item].title + (read.includes(item) ? " (on the shelf)" : ""), item);
+      const option = new Option((read.includes(item) ? "on the shelf: " : "") + books[item].title, item);
       option.disabled = read.includes(item);
       return option;
     }));
