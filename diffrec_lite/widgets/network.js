@@ -1,5 +1,4 @@
 // DiffuRecSys and DCRec once more, as they run in a page: no PyTorch, no library, every multiplication written out.
-//
 // The weights are those that PyTorch trained, and every part has its name from the Python code, so that the two can be
 // read side by side: layers.py, diffusion.py, noise.py, models/denoiser.py, diffurec.py, dcrec.py, dcdt.py.
 //
@@ -27,7 +26,8 @@ function matmul(A, B) {
 // a x + b y, number by number: (L, d) -> (L, d).
 const blend = (a, x, b, y) => x.map((row, i) => Array.from(row, (value, j) => a * value + b * y[i][j]));
 const add = (x, y) => blend(1, x, 1, y);
-const scaled = (a, x) => x.map((row) => Array.from(row, (value) => a * value));
+const each = (x, f) => x.map((row) => Array.from(row, f));
+const scaled = (a, x) => each(x, (value) => a * value);
 
 // exp(z_i) / sum_j exp(z_j), of a row. The largest z is taken off first, so that nothing overflows.
 function softmax(z) {
@@ -46,7 +46,6 @@ function erf(z) {
 
 const silu = (z) => z / (1 + Math.exp(-z));
 const gelu = (z) => (z * (1 + erf(z / Math.SQRT2))) / 2;
-const each = (x, f) => x.map((row) => Array.from(row, f));
 
 // ---------------------------------------------------------------- noise: a function of what it is for (noise.py)
 
@@ -116,32 +115,30 @@ function condLN(x, condition, { modulation }) {
   return layerNorm(x).map((row, i) => row.map((value, j) => value * (1 + fields[i][d + j]) + fields[i][j]));
 }
 
-// f(q, k, v), each (L, d / h), for every head, and the heads' answers side by side again: (L, d).
-function headByHead(heads, [Q, K, V], f) {
-  const width = Q[0].length / heads;
+// What all attention shares: queries from x (L, d), keys and values from context (M, d), cut into heads. What `look`
+// makes of one head's q, k, v is (L, d / h); these answers, side by side, go through `out` -> (L, d).
+function headByHead(x, context, { query, key, value, out }, heads, look) {
+  const whole = [linear(x, query), linear(context, key), linear(context, value)];
+  const width = whole[0][0].length / heads;
   const answers = Array.from({ length: heads }, (_, h) =>
-    f(...[Q, K, V].map((X) => X.map((row) => row.slice(h * width, (h + 1) * width)))));
-  return Q.map((_, i) => answers.flatMap((answer) => answer[i]));
+    look(...whole.map((X) => X.map((row) => row.slice(h * width, (h + 1) * width)))));
+  return linear(x.map((_, i) => answers.flatMap((answer) => answer[i])), out);
 }
 
-// softmax(Q K^T / sqrt(d / h)) V: queries from x (L, d), keys and values from context (M, d) -> (L, d).
-function attention(x, context, { query, key, value, out }, heads) {
-  const asked = [linear(x, query), linear(context, key), linear(context, value)];
-  const y = headByHead(heads, asked, (q, k, v) => {
+// softmax(Q K^T / sqrt(d / h)) V: (L, d).
+function attention(x, context, part, heads) {
+  return headByHead(x, context, part, heads, (q, k, v) => {
     const weights = scaled(1 / Math.sqrt(q[0].length), matmul(q, transpose(k))).map(softmax); // (L, M)
     return matmul(weights, v);
   });
-  return linear(y, out);
 }
 
 // G = softmax(K)^T V over the positions, Y = softmax(Q) G over the features: (L, d), at a cost that grows with L.
-function efficientAttention(x, context, { query, key, value, out }, heads) {
-  const asked = [linear(x, query), linear(context, key), linear(context, value)];
-  const y = headByHead(heads, asked, (q, k, v) => {
+function efficientAttention(x, context, part, heads) {
+  return headByHead(x, context, part, heads, (q, k, v) => {
     const G = matmul(transpose(k).map(softmax), v); // (d / h, d / h)
     return matmul(q.map(softmax), G);
   });
-  return linear(y, out);
 }
 
 // Two linear maps with a GELU between them: (L, d) -> (L, 4d) -> (L, d).
@@ -211,8 +208,7 @@ function* reverse(abar, denoise, x_T, grid, noise, transition) {
   for (let i = 1; i < grid.length; i++) {
     const t = grid[i - 1], s = grid[i];
     const x0_hat = denoise(xt, t);
-    const move = () => TRANSITIONS[transition](abar, x0_hat, xt, t, s, noise(xt.length, xt[0].length, s));
-    xt = s === 0 ? x0_hat : move();
+    xt = s === 0 ? x0_hat : TRANSITIONS[transition](abar, x0_hat, xt, t, s, noise(xt.length, xt[0].length, s));
     yield { t: s, xt, x0_hat };
   }
 }
@@ -222,8 +218,7 @@ function* reverse(abar, denoise, x_T, grid, noise, transition) {
 const START = {
   // x_T = noise;  u_i = lambda_i (x_t + d_t);  z_i = e_i + CrossAttention(e_i, u);  x0_hat = Transformer(z), the last.
   DiffuRecSys(model, history, noise) {
-    const { T, d, heads, delta } = model.settings, LAMBDA = 1; // the noise stream of lambda
-    const L = history.length;
+    const { T, d, heads, delta } = model.settings, L = history.length, LAMBDA = 1; // the noise stream of lambda
     const e = add(history.map((item) => model.item_embedding.weight[item]), positions(L, model.positions)); // (L, d)
 
     function fuse(xt, t) {
@@ -243,13 +238,11 @@ const START = {
 
   // S_T = noise + delta [i_2 … i_n, 0];  S_0_hat = DCDT(S_t, t, H_0);  the target is the last place of the stream.
   DCRec(model, history, noise) {
-    const { T, d, heads, delta, signal } = model.settings;
-    const L = history.length;
+    const { T, d, heads, delta, signal } = model.settings, L = history.length;
     const place = positions(L, model.positions); // (L, d)
     const embed = (items) => layerNorm(items.map((item) => model.item_embedding.weight[item]));
     const H0 = add(embed(history), place); // (L, d), the clean history
-    const nothing = new Array(d).fill(0);
-    const known = [...scaled(signal, embed(history.slice(1))), nothing]; // (L, d), the stream as far as it is known
+    const known = [...scaled(signal, embed(history.slice(1))), Array(d).fill(0)]; // (L, d), the stream, so far as known
 
     function enter(St, t) {
       const x = scaled(1 / signal, linearGuess(model.abar, St, t, signal ** 2));
