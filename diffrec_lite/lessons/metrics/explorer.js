@@ -1,101 +1,82 @@
-// The face of the ranking explorer: a list of books in which the true next book can be dragged, and three bars.
+// A list of books in which the true next book can be dragged, and for each metric its equation in numbers and a bar.
 // All numbers come precomputed in `data`; nothing here asks the kernel.
-
-const STYLE = `
-.rl { font: 13px/1.35 system-ui, sans-serif; color: #222; background: #fff; padding: 8px; max-width: 760px; }
-.rl-bar { display: flex; flex-wrap: wrap; gap: 6px 16px; align-items: center; margin-bottom: 6px; }
-.rl-bar input[type=range] { width: 240px; accent-color: #D55E00; }
-.rl-cols { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(240px, 100%), 1fr)); gap: 18px; }
-.rl-title { font-weight: 600; margin-bottom: 6px; }
-.rl ol { list-style: none; margin: 0; padding: 0; } .rl li.target { touch-action: none; }
-.rl li { height: 19px; padding: 0 6px; overflow: hidden; white-space: nowrap; text-overflow: ellipsis; color: #777; }
-.rl li.in { background: #EAF3F9; color: #222; }
-.rl li.last { border-bottom: 2px solid #0072B2; }
-.rl li.target { background: #B34E00; color: #fff; font-weight: 600; cursor: grab; }
-.rl li span { display: inline-block; width: 2em; text-align: right; margin-right: .7em; }
-.rl-gain { margin: 0 0 12px; } .rl-gain b { float: right; font-variant-numeric: tabular-nums; }
-.rl-track { height: 12px; background: #E6E6E6; margin-top: 2px; } .rl-track div { height: 12px; background: #009E73; }
-.rl-past { color: #555; margin: 0 0 6px; } .rl :focus-visible { outline: 2px solid #0072B2; outline-offset: 1px; }
-`;
-
-const element = (tag, props = {}, ...children) => {
-  const node = Object.assign(document.createElement(tag), props);
-  node.append(...children);
-  return node;
-};
+const ROW = 20; // the height of a row, as in explorer.css
 
 function render({ model, el }) {
   const data = model.get("data");
-  const SHOWN = 20, ROW = 19, FAR = Math.min(data.books, 60); // the slider ends where nothing happens any more
-  const pickReader = element("select", { ariaLabel: "reader" },
-    ...data.readers.map((r, i) => element("option", { value: i, textContent: r.name })));
-  const pickK = element("select", { ariaLabel: "k, the length of the list" },
-    ...data.ks.map((k) => element("option", { value: k, textContent: k })));
-  const slider = element("input", { type: "range", min: 1, max: FAR, step: 1, ariaLabel: "rank of the true book" });
-  const shown = element("output"), title = "Move the true next book through the ranking";
-  const past = element("p", { className: "rl-past" });
-  const list = element("ol", { ariaLabel: "the ranking" });
-  const bars = element("div");
-  const told = element("p", { className: "rl-told" });
-  told.setAttribute("aria-live", "polite");
-  const root = element("div", { className: "rl" }, element("style", { textContent: STYLE }),
-    element("div", { className: "rl-title", textContent: title }),
-    element("div", { className: "rl-bar" }, element("label", {}, "Reader ", pickReader), element("label", {}, "k ", pickK),
-      element("label", {}, "Rank ", slider, " ", shown)),
-    past, element("div", { className: "rl-cols" }, list, element("div", {}, bars, told)));
-  root.setAttribute("role", "group");
-  root.setAttribute("aria-label", title);
-  el.append(root);
+  const { books, shown } = data;
+  const root = makeRoot(el, "Move the true next book through the ranking", "drl-ranking");
+  const forget = askFirst(root, model);
+  const save = (name, value) => { model.set(name, value); model.save_changes(); };
+  const bar = make("div", root, undefined, "drl-bar");
+  const readers = makeSelect(bar, "Reader", data.readers.map((r) => r.name), (chosen) => {
+    model.set("rank", data.readers[chosen].rank);
+    save("reader", chosen);
+  });
+  const ks = makeSelect(bar, "k, the length of the list", data.ks, (chosen) => save("k", data.ks[chosen]));
+  const slider = makeSlider(bar, "Rank of the true book", 1, books, (rank) => save("rank", rank));
+  const told = (r) => `Has read, latest last: ${r.history.join(" · ")}`;
+  const past = makePlace(root, data.readers.map(told), "rank-past");
 
-  const clamp = (rank) => Math.min(Math.max(rank, 1), data.books);
-  const set = (name, value) => { model.set(name, value); model.save_changes(); };
+  const columns = make("div", root, undefined, "rank-columns");
+  const list = make("ol", columns, undefined, "rank-list");
+  list.setAttribute("aria-label", "the ranking");
+  // One row more than the list has: there the true book stands when it is further down.
+  const rows = Array.from({ length: shown + 1 }, () => {
+    const row = make("li", list);
+    make("span", row, "⠿", "grip").setAttribute("aria-hidden", "true");
+    return { row, number: make("span", row, "", "number"), title: make("span", row), series: make("span", row) };
+  });
+  const side = make("div", columns);
+  const gains = Array.from({ length: 3 }, () => {
+    const gain = make("div", side, undefined, "rank-gain");
+    const value = make("b", gain);
+    return { equation: make("span", gain, "", "drl-equation"), value, bar: make("div", make("div", gain, undefined, "rank-track")) };
+  });
+  const says = (reader, rank, k) => `“${reader.target}” is at rank ${rank} of ${books}, `
+    + (rank <= k ? `inside the first ${k}.` : `outside the first ${k}: only MRR still sees it.`)
+    + (rank === reader.rank ? " Here the model put it." : ` The model put it at rank ${reader.rank}.`);
+  const readout = makePlace(side, data.readers.map((r) => says(r, books, data.ks[0])), "drl-readout");
 
   function draw() {
-    const rank = clamp(model.get("rank")), k = model.get("k"), reader = data.readers[model.get("reader")];
-    pickReader.value = model.get("reader"); pickK.value = k; slider.value = rank;
-    shown.textContent = rank;
-    slider.setAttribute("aria-valuetext", `rank ${rank} of ${data.books}`);
-    past.textContent = `Has read, latest last: ${reader.history.join(" · ")}`;
+    const rank = Math.min(Math.max(model.get("rank"), 1), books), k = model.get("k");
+    const reader = data.readers[model.get("reader")], which = data.ks.indexOf(k);
+    readers.value = model.get("reader");
+    ks.value = which;
+    slider.write(rank, `${rank} of ${books}`);
+    past.textContent = told(reader);
     const titles = [...reader.others];
     titles.splice(rank - 1, 0, reader.target);
-    list.replaceChildren(...titles.slice(0, SHOWN).map((title, i) => {
-      const at = i + 1, row = element("li", {}, element("span", { textContent: at }), title);
-      row.className = (at <= k ? "in " : "") + (at === k ? "last " : "") + (at === rank ? "target" : "");
-      return row;
-    }));
-    if (rank > SHOWN) list.append(element("li", { className: "target" },
-      element("span", { textContent: rank }), reader.target));
-    const which = data.ks.indexOf(k);
-    const gains = [[`HR@${k}`, data.gains.HR[which][rank - 1]], [`NDCG@${k}`, data.gains.NDCG[which][rank - 1]],
-      ["MRR", data.gains.MRR[0][rank - 1]]];
-    bars.replaceChildren(...gains.map(([name, gain]) => {
-      const fill = element("div");
-      fill.style.width = `${100 * gain}%`;
-      return element("div", { className: "rl-gain" }, name, element("b", { textContent: gain.toFixed(3) }),
-        element("div", { className: "rl-track" }, fill));
-    }));
-    told.textContent = `“${reader.target}” is at rank ${rank} of ${data.books}, ` +
-      (rank <= k ? `inside the first ${k}.` : `outside the first ${k}: only MRR still sees it.`) +
-      (rank === reader.rank ? " Here the model put it." : ` The model put it at rank ${reader.rank}.`);
+    rows.forEach(({ row, number, title, series }, i) => {
+      const at = i < shown ? i + 1 : rank > shown ? rank : null;
+      row.className = at === null ? "" : (at <= k ? "in " : "") + (at === k ? "last " : "") + (at === rank ? "target" : "");
+      number.textContent = at ?? "";
+      const [name, ...rest] = (at === null ? "…" : at === rank ? reader.target : titles[i]).split(/(?= \()/);
+      title.textContent = name;
+      series.textContent = rest.join("");
+    });
+    const inside = `[${rank} ≤ ${k}]`, log = `log<sub>2</sub>(${rank} + 1)`;
+    const now = [
+      [`HR@${k} = ${inside}`, data.gains.HR[which][rank - 1]],
+      [`NDCG@${k} = ${inside} / ${log}`, data.gains.NDCG[which][rank - 1]],
+      [`MRR = 1 / ${rank}`, data.gains.MRR[0][rank - 1]],
+    ];
+    now.forEach(([equation, gain], i) => {
+      gains[i].equation.innerHTML = equation;
+      gains[i].value.textContent = gain.toFixed(3);
+      gains[i].bar.style.width = `${100 * gain}%`;
+    });
+    readout.textContent = says(reader, rank, k);
   }
-
-  slider.addEventListener("input", () => set("rank", Number(slider.value)));
-  for (const control of [slider, pickReader, pickK]) // JupyterLab would take the arrow keys for itself
-    control.addEventListener("keydown", (event) => event.stopPropagation());
-  pickK.addEventListener("change", () => set("k", Number(pickK.value)));
-  pickReader.addEventListener("change", () => {
-    const chosen = Number(pickReader.value); // read first: setting the rank draws, and drawing resets the list
-    model.set("rank", data.readers[chosen].rank);
-    set("reader", chosen);
-  });
 
   let dragging = false;
   const follow = (event) => {
-    const top = list.getBoundingClientRect().top;
-    set("rank", Math.min(clamp(Math.floor((event.clientY - top) / ROW) + 1), SHOWN + 1));
+    const place = Math.floor((event.clientY - list.getBoundingClientRect().top) / ROW) + 1;
+    save("rank", Math.min(Math.max(place, 1), shown + 1));
   };
   list.addEventListener("pointerdown", (event) => {
-    if (!event.target.closest(".target")) return;
+    const held = event.target.closest(event.pointerType === "mouse" ? ".target" : ".target .grip");
+    if (!held) return;
     dragging = true;
     list.setPointerCapture(event.pointerId);
     event.preventDefault();
@@ -103,10 +84,10 @@ function render({ model, el }) {
   list.addEventListener("pointermove", (event) => { if (dragging) follow(event); });
   for (const end of ["pointerup", "pointercancel"]) list.addEventListener(end, () => { dragging = false; });
 
-  const names = ["change:rank", "change:k", "change:reader"];
-  names.forEach((name) => model.on(name, draw));
+  const heard = ["rank", "k", "reader"].map((name) => `change:${name}`);
+  heard.forEach((name) => model.on(name, draw));
   draw();
-  return () => names.forEach((name) => model.off(name, draw));
+  return () => { forget(); heard.forEach((name) => model.off(name, draw)); };
 }
 
 export default { render };

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import torch
 import traitlets
 from torch import Tensor
@@ -14,7 +13,7 @@ from torch import Tensor
 from diffrec_lite import metrics
 from diffrec_lite.lessons.metrics import figures
 from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import StandIn
+from diffrec_lite.widgets.explorer import CSS, Board, question, script
 
 KS = (1, 5, 10, 20)
 SHOWN = 20  # rows of the list; a target further down is told in words
@@ -67,18 +66,36 @@ def view(data: dict[str, Any], reader: int, rank: int, k: int) -> dict[str, Any]
 
 def lab(readers: Sequence[dict[str, Any]], books: int, ks: Sequence[int] = KS) -> dict[str, Any]:
     """All that the explorer needs, as plain data: readers (`ranking`), the number of books, the gains at each rank."""
-    return {"readers": list(readers), "books": books, "ks": list(ks), "gains": gains(books, ks)}
+    return {"readers": list(readers), "books": books, "ks": list(ks), "shown": SHOWN, "gains": gains(books, ks)}
 
 
-class RankingLab(StandIn, anywidget.AnyWidget):
-    """The list with the true book in it, a slider for its rank, and one bar for each metric.
+def asked(books: int, k: int = 10) -> dict[str, Any]:
+    """The question before the explorer: which slip by one rank costs most in NDCG@k."""
+    ndcg = metrics.per_rank(torch.arange(1, books + 1), (k,))[:, 1]
+    before = (1, k // 2, k)
+    costs = [float(ndcg[rank - 1] - ndcg[rank]) for rank in before]
+    slips = [f"from {rank} to {rank + 1}" for rank in before]
+    return question(
+        f"The true book slips by one rank. Which slip costs most in NDCG@{k}?",
+        slips,
+        costs.index(max(costs)),
+        f"They cost {', '.join(f'{cost:.3f}' for cost in costs[:-1])} and {costs[-1]:.3f}: the top counts most, the "
+        "middle hardly, and the end of the list is a cliff.",
+    )
+
+
+class RankingLab(Board):
+    """The list with the true book in it, a slider for its rank, and for each metric its equation in numbers and a bar.
 
     All numbers lie in `data` (made by `lab`), so it works without a kernel and in an exported page.
     """
 
-    _esm = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
-    alt = "A list of books with the true next book in it, its rank, and the gain in HR, NDCG and MRR."
-    data = traitlets.Dict().tag(sync=True)
+    _esm = script(Path(__file__).with_suffix(".js"))
+    _css = CSS + Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
+
+    alt = traitlets.Unicode(
+        "A list of books with the true next book in it, its rank, and the gain in HR, NDCG and MRR."
+    ).tag(sync=True)
     reader = traitlets.Int(0).tag(sync=True)
     rank = traitlets.Int(1).tag(sync=True)
     k = traitlets.Int(10).tag(sync=True)
@@ -89,4 +106,4 @@ class RankingLab(StandIn, anywidget.AnyWidget):
 
 def ranking_explorer(readers: Sequence[dict[str, Any]], books: int, k: int = 10) -> RankingLab:
     """The widget for readers made by `ranking`; it starts where the model puts the first reader's book."""
-    return RankingLab(data=lab(readers, books), k=k, rank=readers[0]["rank"])
+    return RankingLab(data=lab(readers, books), ask=asked(books), k=k, rank=readers[0]["rank"])

@@ -41,7 +41,9 @@ def one_ranking(view: Mapping[str, Any], k: int) -> Figure:
         y = row["rank"]
         if row["inside"]:
             left.axhspan(y - 0.5, y + 0.5, color="#EAF3F9", linewidth=0)
-        colour, weight = (style.TARGET, "bold") if row["target"] else (style.INK, "normal")
+        colour, weight = (
+            ("#B34E00", "bold") if row["target"] else (style.INK, "normal")
+        )  # vermilion, dark enough to read
         left.text(0.02, y, f"{y:>2}  {row['title']}", va="center", fontsize=7.5, color=colour, weight=weight)
     left.set(xlim=(0, 1), ylim=(len(view["rows"]) + 0.5, 0.5), title=f"the ranking; blue: the first {k}")
     left.axis("off")
@@ -49,11 +51,9 @@ def one_ranking(view: Mapping[str, Any], k: int) -> Figure:
     values = [view["HR"], view["NDCG"], view["MRR"]]
     right.barh(names, values, color=style.PREDICTION)
     for place, value in enumerate(values):
-        inside = value > 0.8
-        text, align = (value - 0.02, "right") if inside else (value + 0.02, "left")
-        right.text(text, place, f"{value:.3f}", va="center", ha=align, color="white" if inside else style.INK)
+        right.text(value + 0.02, place, f"{value:.3f}", va="center")
     right.invert_yaxis()
-    right.set(xlim=(0, 1.05), title="what this reader adds")
+    right.set(xlim=(0, 1.25), xticks=[0, 0.5, 1], title="what this reader adds")
     return fig
 
 

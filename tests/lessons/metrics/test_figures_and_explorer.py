@@ -64,6 +64,14 @@ def test_the_explorer_has_a_picture_and_a_stable_text(reader):
     assert described["image/png"]["alt"] and len(shown["image/png"]) > 1000
 
 
+@pytest.mark.parametrize(("k", "answer"), [(10, "from 1 to 2"), (2, "from 2 to 3")])
+def test_the_answer_to_the_question_is_counted(k, answer):
+    asked = lesson.explorer.asked(BOOKS, k)
+    assert asked["options"][asked["right"]] == answer
+    dearest = metrics.ndcg(torch.tensor([1]), k) - metrics.ndcg(torch.tensor([2]), k)
+    assert f"{dearest:.3f}" in asked["told"]
+
+
 def test_the_readers_needed_grow_with_the_square():
     one, half = lesson.figures.readers_needed([0.02, 0.01], {"alone": 0.5}, power=0.5)["alone"]
     assert one == math.ceil((1.96 * 0.5 / 0.02) ** 2) and abs(half - 4 * one) <= 4
