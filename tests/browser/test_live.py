@@ -1,8 +1,8 @@
 """Build your own shelf: the network in the page says what PyTorch says, and the page does what the learner asks."""
 
+import nbformat
 import pytest
 import torch
-from browser.test_player_export import notebook_of
 from playwright.sync_api import expect
 
 from diffrec_lite import models
@@ -87,6 +87,17 @@ def test_the_noise_is_the_same_for_every_user_step_stream_and_place(network):
 # ---------------------------------------------------------------- the page
 
 SHELVES = {"reader A": SHOP.history(1)[:-1].tolist(), "reader B": SHOP.history(7)[:-1].tolist()}
+
+
+def notebook_of(widget):
+    """A notebook as nbclient leaves it after running one cell that shows the widget."""
+    bundle, metadata = widget._repr_mimebundle_()
+    output = nbformat.v4.new_output("execute_result", data=bundle, metadata=metadata, execution_count=1)
+    cell = nbformat.v4.new_code_cell("show()", outputs=[output], execution_count=1)
+    state = {"state": {widget.model_id: {"state": widget.get_state()}}}
+    return nbformat.v4.new_notebook(
+        cells=[cell], metadata={"widgets": {"application/vnd.jupyter.widget-state+json": state}}
+    )
 
 
 @pytest.fixture
