@@ -77,6 +77,7 @@ def recorded(change: pd.DataFrame, summary: pd.DataFrame, metric: str) -> Figure
 
 
 RANK_EDGES = (1, 2, 3, 5, 9, 17, 33, 65, 129)  # the first rank of each group of the explorer's right panel
+NOISE_BINS, MEAN_BINS = np.linspace(-9, 9, 61), np.linspace(-9, 9, 91)  # the same in every state of the explorer
 
 
 def state(data: Mapping[str, Any]) -> Figure:
@@ -85,23 +86,33 @@ def state(data: Mapping[str, Any]) -> Figure:
     Every axis is the same in all states, so that what looks taller is more.
     """
     fig, (left, middle, right) = style.axes(1, 3, size=(8.6, 2.9), width_ratios=(1, 1, 1.5))
-    left.hist(data["noise"].flatten().numpy(), bins=np.linspace(-9, 9, 61), color=style.NOISE, density=True)
-    middle.hist(data["means"].numpy(), bins=np.linspace(-9, 9, 91), color=style.NOISE, density=True)
+    left.stairs(densities(data["noise"], NOISE_BINS), NOISE_BINS, color=style.NOISE, fill=True)
+    middle.stairs(densities(data["means"], MEAN_BINS), MEAN_BINS, color=style.NOISE, fill=True)
     left.set(xlabel="one number of the noise", ylabel="density", ylim=(0, 0.45))
     middle.set(xlabel="mean of one vector", ylabel="density", ylim=(0, 3.5))
     places = np.arange(len(RANK_EDGES))
     rounding, model = (rank_counts(data[who]) for who in ("rounding", "model"))
     right.bar(places - 0.2, rounding, 0.38, facecolor="white", edgecolor=style.INK, hatch="///", label="x_t alone")
     right.bar(places + 0.2, model, 0.38, color=style.PREDICTION, label="the model")
-    last = [low - 1 for low in RANK_EDGES[1:]]
-    groups = [str(a) if a == b else f"{a}–{b}" for a, b in zip(RANK_EDGES, last, strict=False)]
-    right.set_xticks(places, [*groups, f"{RANK_EDGES[-1]}+"], rotation=40, fontsize=8)
+    right.set_xticks(places, rank_groups(), rotation=40, fontsize=8)
     right.set(xlabel="rank of the true book", ylabel="readers", ylim=(0, len(data["model"])))
     right.legend(fontsize=8, loc="upper right")
     return fig
 
 
+def densities(values: Tensor, bins: np.ndarray) -> list[float]:
+    """The height of each bar of a histogram whose area is 1."""
+    return np.histogram(values.flatten().numpy(), bins, density=True)[0].round(3).tolist()
+
+
+def rank_groups() -> list[str]:
+    """The names of the groups of RANK_EDGES: 1, 2, 3–4, 5–8, and so on."""
+    last = [low - 1 for low in RANK_EDGES[1:]]
+    groups = [str(a) if a == b else f"{a}–{b}" for a, b in zip(RANK_EDGES, last, strict=False)]
+    return [*groups, f"{RANK_EDGES[-1]}+"]
+
+
 def rank_counts(ranks: Tensor) -> list[int]:
-    """How many ranks fall to each group of RANK_EDGES: 1, 2, 3-4, 5-8, and so on."""
+    """How many ranks fall to each group of RANK_EDGES."""
     group = np.searchsorted(RANK_EDGES, ranks.numpy(), side="right") - 1
     return np.bincount(group, minlength=len(RANK_EDGES)).tolist()

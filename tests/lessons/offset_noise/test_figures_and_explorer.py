@@ -50,14 +50,56 @@ def test_a_large_offset_spoils_rounding_and_a_small_lambda_hides_it(model):
 
 def test_the_explorer_has_every_state(model):
     explorer = lesson.explorer.noise_explorer(model, load("bookshop"), range(5))
-    picture, text = explorer.frame(strength=5.0, form="per sample")
-    assert picture != explorer.frame(strength=0.0, form="per sample")[0]
-    assert "per sample, strength 5" in text and len(explorer.readouts) == 14
+    states = explorer.data["states"]
+    assert [len(row) for row in states] == [len(lesson.explorer.FORMS)] * len(lesson.explorer.STRENGTHS)
+    assert states[0][0]["noise"] == states[0][1]["noise"] != states[6][1]["noise"]
+    assert "per sample, strength 5" in states[6][1]["text"]
+    for row in states:
+        for shown in row:
+            assert sum(shown["rounding"]) == sum(shown["model"]) == 5
+            assert sum(shown["noise"]) * 18 / len(shown["noise"]) == pytest.approx(1, abs=0.1)
+    before = explorer.picture()
+    explorer.state = [6, 1]
+    assert explorer.picture() != before
+
+
+def test_the_equation_shows_two_vectors_of_the_noise(model):
+    data = lesson.explorer.noise_explorer(model, load("bookshop"), range(5)).data
+    noise = lesson.explorer.clouds(2.0, "per sample")["noise"][:2, 0].tolist()
+    assert noise == pytest.approx(
+        [eps + 2 * zeta for eps, zeta in zip(data["eps"], data["zeta"], strict=True)], abs=0.02
+    )
+    assert data["zeta"][0] != data["zeta"][1]
+
+
+@pytest.mark.parametrize(
+    ("lost", "answer"),
+    [
+        ((15, 1), "those of x_t alone"),
+        ((1, 15), "those of the model"),
+        ((15, 15), "both"),
+        ((1, 0), "neither"),  # one reader of twenty is not more than one in twenty
+    ],
+)
+def test_the_answer_to_the_question_is_counted(monkeypatch, lost, answer):
+    def ranks(model, history, target, strength, form):
+        fallen = [2] * len(target)
+        return {
+            who: torch.tensor([*fallen[:n], *[1] * (20 - n)] if strength else [1] * 20)
+            for who, n in zip(("rounding", "model"), lost, strict=True)
+        }
+
+    monkeypatch.setattr(lesson.explorer, "ranks", ranks)
+    asked = lesson.explorer.asked(None, None, torch.arange(20))
+    assert asked["options"][asked["right"]] == answer
+    assert f"20 books stand on rank 1 without the shift and {20 - lost[0]} with it" in asked["told"]
 
 
 def test_ranks_are_counted_in_whole_groups():
     ranks = torch.tensor([1, 1, 2, 3, 4, 5, 8, 9, 16, 17, 128, 129, 240])
     assert lesson.figures.rank_counts(ranks) == [2, 1, 2, 2, 2, 1, 0, 1, 2]
+    assert lesson.figures.rank_groups()[:4] == ["1", "2", "3–4", "5–8"]
+    assert lesson.figures.rank_groups()[-2:] == ["65–128", "129+"]
 
 
 def test_no_axis_of_the_explorer_moves(model):
