@@ -48,7 +48,7 @@ clean:
 	@touch $@
 
 .venv/course: pyproject.toml | .venv/torch
-	$(BIN)/python -m pip install -q -e '.[course,grading]'
+	$(BIN)/python -m pip install -q -e '.[course]'
 	@touch $@
 
 .venv/test: pyproject.toml | .venv/torch

@@ -44,7 +44,7 @@ def test_environment_yml_names_the_packages_and_ranges_of_pyproject():
     lines = [line for line in conda()["dependencies"] if isinstance(line, str)]
     pip = next(line["pip"] for line in conda()["dependencies"] if isinstance(line, dict))
     extras = project["optional-dependencies"]
-    expected = requirements(project["dependencies"] + extras["course"] + extras["grading"])
+    expected = requirements(project["dependencies"] + extras["course"])
     found = requirements([line for line in lines + pip if not line.startswith("--") and line != "pip"])
     found = {CONDA_NAMES.get(name, name): ranges for name, ranges in found.items()}
     assert str(found.pop("python")) == project["requires-python"]

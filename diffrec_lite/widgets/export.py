@@ -3,22 +3,18 @@
     python -m diffrec_lite.widgets.export notebooks/05_step_skipping.ipynb step_skipping.html
 
 The stored notebooks hold a picture in each explorer's place, so the notebook is run first to get the explorers back.
-In the page, each explorer's own ES module and data stand inline, served by a model of ten lines; formulas are drawn as
-inline SVG by matplotlib, since MathJax would have to come from the network. The page makes no request at all.
+In the page, each explorer's own ES module and data stand inline, served by a model of ten lines; formulas are MathML,
+since MathJax would have to come from the network. The page makes no request at all.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
 import html
-import io
 import json
 import re
 from pathlib import Path
 from typing import Any
-
-from diffrec_lite.widgets import style
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -78,36 +74,39 @@ def explorers(notebook: Any) -> dict[str, dict[str, Any]]:
 
 
 def mount(notebook: Any, found: dict[str, Any]) -> None:
-    """Put a place for the explorer, holding its picture until the module runs, where each widget was."""
+    """Put HTML where a picture is: a place for the explorer that it stands for until the module runs, or the picture
+    with its description."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             key = data.pop(VIEW, {}).get("model_id")
-            if key in found:
+            if "image/png" in data:
                 alt = html.escape(data.get("text/plain", ""), quote=True)
-                picture = f'<img alt="{alt}" src="data:image/png;base64,{data.pop("image/png", "")}">'
-                data["text/html"] = f'<div data-explorer="{key}">{picture}</div>'
+                picture = f'<img alt="{alt}" src="data:image/png;base64,{data.pop("image/png").strip()}">'
+                data["text/html"] = f'<div data-explorer="{key}">{picture}</div>' if key in found else picture
 
 
 def formula(tex: str, block: bool) -> str:
-    """TeX as an image that stands in the line, its source as alt text; what matplotlib cannot set stays as text."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.mathtext import MathTextParser, math_to_image
+    """TeX as MathML, which browsers draw and screen readers read; its source as `alttext`.
+
+    What Markdown would take for its own stands as a character reference. Raises ValueError for TeX that cannot be set.
+    """
+    from latex2mathml.converter import convert
 
     tex = " ".join(tex.split())
-    shown = f"${tex}$"
-    size = FontProperties(size=11)
-    buffer = io.BytesIO()
     try:
-        with style.use():
-            depth = MathTextParser("path").parse(shown, dpi=72, prop=size).depth
-            math_to_image(shown, buffer, prop=size, dpi=72, format="svg")
-    except ValueError:
-        return f"<code>{html.escape(tex)}</code>"
-    source = base64.b64encode(re.sub(rb"<metadata>.*?</metadata>", b"", buffer.getvalue(), flags=re.S)).decode()
-    look = "display:block;margin:0.8em auto" if block else f"vertical-align:-{depth:.1f}pt;display:inline"
-    alt = html.escape(tex, quote=True)
-    return f'<img class="formula" alt="{alt}" style="{look}" src="data:image/svg+xml;base64,{source}">'
+        drawn = convert(tex, display="block" if block else "inline")
+        if unknown := re.search(r"\\\w+", drawn):  # which the converter sets as a word
+            raise ValueError(f"unknown command {unknown[0]}")
+    except Exception as problem:  # the converter has a class of its own for each mistake
+        raise ValueError(f"this formula cannot be set: {tex}") from problem
+    drawn = re.sub(r"[*_|`]", lambda found: f"&#{ord(found[0])};", drawn)
+    return drawn.replace("<math ", f'<math alttext="{_reference(tex)}" ', 1)
+
+
+def _reference(text: str) -> str:
+    """Text for an attribute, every character that means something to HTML or Markdown as a reference."""
+    return re.sub(r"[^\w\s(),.+=-]|_", lambda found: f"&#{ord(found[0])};", text)
 
 
 def set_formulas(markdown: str) -> str:

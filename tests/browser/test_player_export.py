@@ -117,5 +117,7 @@ def test_a_simple_explorer_answers_too(offline):
 
 def test_formulas_are_drawn_and_code_is_left_alone(offline, data):
     page = offline(player(data))
-    assert page.locator("img.formula").get_attribute("alt") == r"\sqrt{\bar\alpha_t}"
+    drawn = page.locator("math")
+    assert drawn.get_attribute("alttext") == r"\sqrt{\bar\alpha_t}"
+    assert drawn.locator("msqrt").bounding_box()["width"] > 10
     assert page.locator("code", has_text="$x$").count() == 1
