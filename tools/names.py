@@ -1,0 +1,37 @@
+"""Which names a cell of a notebook reads, and which it leaves behind or changes."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import dis
+from types import CodeType
+
+
+def names(source: str) -> tuple[set[str], set[str]]:
+    """The names that a cell wants from the cells before it, and those that it binds or assigns into.
+
+    What a function keeps to itself is in neither. Raises SyntaxError for a cell that is no Python.
+    """
+    whole = compile(source, "<cell>", "exec")
+    read, codes = set(), [whole]
+    for code in codes:
+        codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+        read |= _with(code, "LOAD_NAME", "LOAD_GLOBAL")
+    return read - set(dir(builtins)), _with(whole, "STORE_NAME", "STORE_GLOBAL") | _assigned_into(source)
+
+
+def _with(code: CodeType, *operations: str) -> set[str]:
+    return {step.argval for step in dis.get_instructions(code) if step.opname in operations}
+
+
+def _assigned_into(source: str) -> set[str]:
+    """`model` in `model.settings = …` and in `model.rows[0] = …`."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
+            while isinstance(node, ast.Attribute | ast.Subscript):
+                node = node.value
+            if isinstance(node, ast.Name):
+                found.add(node.id)
+    return found
