@@ -60,9 +60,11 @@ function makeEquation(parent, lines) {
   return Array.from({ length: lines }, () => make("div", box));
 }
 
-// A text that changes and is read aloud, in a place as high as the longest of `texts`: what is below never jumps.
+// A text that changes and is read aloud, in a place high enough for each of `texts`: what is below never jumps.
 function makePlace(parent, texts, className) {
-  const longest = texts.reduce((a, b) => (b.length > a.length ? b : a), "");
+  const lines = [...new Set(texts)].map((text) => text.split("\n"));
+  const at = (k) => lines.reduce((longest, line) => ((line[k] ?? "").length > longest.length ? line[k] : longest), "");
+  const longest = Array.from({ length: Math.max(...lines.map((line) => line.length)) }, (_, k) => at(k)).join("\n");
   const box = make("div", parent, undefined, "drl-place");
   make("div", box, longest, `${className}-longest`).setAttribute("aria-hidden", "true");
   const live = make("div", box, "", className);

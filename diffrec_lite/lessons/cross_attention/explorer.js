@@ -1,69 +1,69 @@
 // Who asks, who answers: a table of weights. Every state is already here; this file picks one and writes it.
 
-// Grey is hidden by a mask; otherwise white to blue, by the square root of the weight, so that small weights show.
+// White to blue by the square root of the weight, so that small weights show; the ink stays legible on both.
 function paint(cell, weight) {
   const part = Math.sqrt(weight);
-  const mix = (from, to) => Math.round(from + part * (to - from));
-  cell.style.background = weight === 0 ? "#d9d9d9" : `rgb(${mix(255, 0)}, ${mix(255, 74)}, ${mix(255, 120)})`;
-  cell.style.color = weight > 0.2 ? "#fff" : "#222";
+  const mix = (to) => Math.round(255 + part * (to - 255));
+  cell.style.background = `rgb(${mix(0)}, ${mix(74)}, ${mix(120)})`;
+  cell.style.color = weight > 0.55 ? "#fff" : "#000";
 }
 
 function render({ model, el }) {
   const data = model.get("data");
-  const root = make("div", el, undefined, "drl-explorer diffrec-attention");
-  root.setAttribute("role", "group");
-  root.setAttribute("aria-label", data.title);
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab must not take the arrow keys
-  root.addEventListener("keydown", (event) => event.stopPropagation());
-  make("div", root, data.title, "drl-title");
+  const root = makeRoot(el, "Who asks, who answers", "diffrec-attention");
+  const forget = askFirst(root, model);
   const bar = make("div", root, undefined, "drl-bar");
-  const selects = data.controls.map(({ label, texts }, k) => {
-    const control = make("label", bar, label, "drl-control");
-    const select = make("select", control);
-    select.style.maxWidth = "15em";
-    select.setAttribute("aria-label", label);
-    texts.forEach((text, i) => select.append(new Option(text, i)));
-    select.addEventListener("change", () => {
-      model.set("state", model.get("state").map((value, n) => (n === k ? Number(select.value) : value)));
-      model.save_changes();
-      draw();
-    });
-    return select;
-  });
-  const frame = make("div", root);
-  frame.style.overflowX = "auto"; // on a phone the map scrolls and the page does not
-  const table = make("table", frame);
-  table.style.cssText = "border-collapse: collapse; font-size: 13px; margin: 4px 0";
-  const readout = make("div", root, "", "drl-readout");
-  readout.setAttribute("aria-live", "polite");
+  const selects = data.controls.map(({ label, texts }, k) => makeSelect(bar, label, texts, (chosen) => {
+    model.set("state", model.get("state").map((value, n) => (n === k ? chosen : value)));
+    model.save_changes();
+  }));
+  const states = Object.values(data.states);
+  const table = make("table", root, undefined, "attention-map");
+  table.setAttribute("role", "table"); // a narrow page lays it out anew, and it remains a table
+  const columns = (shown) => `Columns: ${shown.answers}. Weights in per cent.`;
+  const caption = makePlace(root, states.map(columns), "attention-columns");
+  caption.removeAttribute("aria-live");
+  const lines = makeEquation(root, 2);
+  const readout = makePlace(root, states.map(({ text }) => text), "drl-readout");
+  const part = (parent, tag, role, text) => {
+    const node = make(tag, parent, text);
+    node.setAttribute("role", role);
+    return node;
+  };
 
   function draw() {
     const state = model.get("state");
     selects.forEach((select, k) => { select.value = state[k]; });
-    const shown = data.states[state.join("/")];
+    const shown = data.states[state.join("/")], places = shown.weights.length;
     table.replaceChildren();
-    make("caption", table, `Columns: ${shown.answers}. Weights in per cent.`).style.cssText =
-      "caption-side: bottom; text-align: right; padding-top: 4px";
-    const head = make("tr", make("thead", table));
-    make("th", head, "who asks").style.textAlign = "right";
-    shown.asks.forEach((_, place) => { make("th", head, place + 1).style.textAlign = "center"; });
-    const body = make("tbody", table);
+    table.style.setProperty("--places", places);
+    table.setAttribute("aria-label", `${model.get("alt")} ${columns(shown)}`);
+    const head = part(part(table, "thead", "rowgroup"), "tr", "row");
+    const corner = part(head, "th", "columnheader", "who asks");
+    corner.className = "corner";
+    shown.asks.forEach((_, place) => { part(head, "th", "columnheader", place + 1).scope = "col"; });
+    const body = part(table, "tbody", "rowgroup");
     shown.weights.forEach((row, place) => {
-      const line = make("tr", body);
-      const name = make("th", line, `${shown.asks[place]}  ${place + 1}`);
-      name.style.cssText = "text-align: right; font-weight: 400; padding: 2px 8px 2px 0; max-width: 26em; min-width: 11em";
-      row.forEach((weight) => {
-        const cell = make("td", line, weight === 0 ? "–" : (100 * weight).toFixed(1));
-        cell.style.cssText = "width: 38px; min-width: 38px; height: 26px; text-align: center; border: 1px solid #fff; padding: 0";
-        paint(cell, weight);
-      });
+      const line = part(body, "tr", "row");
+      const who = part(line, "th", "rowheader");
+      who.scope = "row";
+      // The series of a title goes to a second line, out of sight, where there is no room for all of it.
+      const [title, ...series] = `${place + 1} ${shown.asks[place]}`.split(/(?= \()/);
+      const name = make("div", who, undefined, "attention-who");
+      make("span", name, title);
+      make("span", name, series.join(""));
+      row.forEach((weight) => paint(part(line, "td", "cell", (100 * weight).toFixed(1)), weight));
     });
+    caption.textContent = columns(shown);
+    const value = (weight, place) => `<span style="white-space: nowrap">${weight.toFixed(3)} <var>v</var><sub>${place + 1}</sub></span>`;
+    lines[0].textContent = "The answer to the last row, v being the values of who answers:";
+    lines[1].innerHTML = shown.weights[places - 1].map(value).join(" + ");
     readout.textContent = shown.text;
   }
 
   model.on("change:state", draw);
   draw();
-  return () => model.off("change:state", draw);
+  return () => { forget(); model.off("change:state", draw); };
 }
 
 export default { render };

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import torch
 import traitlets
 from torch import Tensor
@@ -19,7 +18,7 @@ from diffrec_lite.models import DiffuRec, DiffuRecSys, Recommender, SASRec
 from diffrec_lite.models.diffurec import LAMBDA
 from diffrec_lite.noise import Noise
 from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import CSS, StandIn, script
+from diffrec_lite.widgets.explorer import CSS, Board, question, script
 
 PAPER = "cross: books ask, noised target answers (paper)"
 PROGRAM = "cross: noised target asks, books answer (program)"
@@ -104,23 +103,43 @@ def cross_readout(weights: Tensor, answers: Tensor, e: Tensor) -> str:
     )
 
 
-class AttentionMap(StandIn, anywidget.AnyWidget):
+def asked(model: DiffuRecSys, history: Tensor, delta: float) -> dict[str, Any]:
+    """The question before the explorer: what a large lambda makes unequal in the paper's direction.
+
+    Weights count as unequal when they differ by more than five points, of the hundred that a row shares out.
+    """
+    weights, _ = cross_maps(model, history, delta)[PAPER]
+    within = 100 * float((weights.amax(-1) - weights.amin(-1)).max())
+    between = 100 * float((weights.amax(-2) - weights.amin(-2)).max())
+    options = {
+        "the columns: some places get more": (True, False),
+        "the rows: books prefer other places": (False, True),
+        "both": (True, True),
+        "neither": (False, False),
+    }
+    return question(
+        f"Every book asks, and the noised target answers, once for each place. Make lambda {delta / 0.001:,.0f} "
+        "times as large as it is. Which weights become unequal?",
+        list(options),
+        list(options.values()).index((within > 5, between > 5)),
+        f"Within a row the weights then differ by up to {within:.1f} points, between two rows by up to {between:.1f}. "
+        "What tells the places apart is noise; who asks hardly counts.",
+    )
+
+
+class AttentionMap(Board):
     """Pickers for the reader, who asks, the head and the size of lambda, and the map as a table.
 
     `state` holds the index of each picker's value. The page writes the table itself, so it needs no kernel.
     """
 
     _esm = script(Path(__file__).with_suffix(".js"))
-    _css = CSS
+    _css = CSS + Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
 
     alt = traitlets.Unicode(
         "A square map: a row for each place that asks, a column for each place that answers, weights in per cent."
     ).tag(sync=True)
-    data = traitlets.Dict().tag(sync=True)
     state = traitlets.List([0, 0, 0, 0]).tag(sync=True)
-
-    def __repr__(self) -> str:
-        return f"Explorer: {self.alt}"
 
     def shown(self) -> dict[str, Any]:
         """What the table shows now: weights, who asks, who answers, and the readout."""
@@ -128,7 +147,9 @@ class AttentionMap(StandIn, anywidget.AnyWidget):
 
     def picture(self) -> bytes:
         now = self.shown()
-        return style.small_png(figures.attention(torch.tensor(now["weights"]), now["asks"], now["answers"]), dpi=90)
+        return style.small_png(
+            figures.attention(torch.tensor(now["weights"]), now["asks"], now["answers"].partition(",")[0]), dpi=90
+        )
 
 
 def attention_explorer(
@@ -156,15 +177,22 @@ def attention_explorer(
         "Size of lambda": [f"{delta:g}" for delta in deltas],
     }
     controls = [{"label": label, "texts": texts} for label, texts in choices.items()]
-    return AttentionMap(data={"title": "Who asks, who answers", "controls": controls, "states": states})
+    full = batch.history[(batch.history != 0).all(1)]
+    return AttentionMap(data={"controls": controls, "states": states}, ask=asked(model, full, max(deltas)))
 
 
 @torch.inference_mode()
 def _ways(model: DiffuRecSys, books: Tensor, dataset: SequenceDataset, delta: float) -> list[list[dict[str, Any]]]:
     """For each way of attending and each head, what the explorer shows."""
     titles, e = [dataset.title(int(book)) for book in books[0]], model.embed(books)[0]
-    copies = ["noised target, laid on book" for _ in titles]
-    names = {PAPER: (titles, "the noised target, as it is laid on each book"), PROGRAM: (copies, "the books")}
+    copies, plain = (
+        [f"the noised target, on book {place}" for place in range(1, len(titles) + 1)],
+        [title.partition(" (")[0] for title in titles],
+    )
+    names = {
+        PAPER: (titles, "the noised target, as it is laid on each book"),
+        PROGRAM: (copies, "the books, " + ", ".join(f"{place} {title}" for place, title in enumerate(plain, start=1))),
+    }
     found = [
         [_shown(head, *names[way], cross_readout(head, answers[0], e)) for head in map_[0]]
         for way, (map_, answers) in cross_maps(model, books, delta).items()

@@ -15,18 +15,16 @@ from diffrec_lite.widgets import style
 def attention(weights: Tensor, asks: Sequence[str], answers: str = "the books") -> Figure:
     """One attention map `(L, L)`: row = who asks, column = who answers. Every weight is written in its cell, in %.
 
-    Grey cells are hidden by a mask. Among the others the colour grows with the square root of the weight, so that
-    small weights show.
+    Hatched cells are hidden by a mask: nothing but a mask makes a weight exactly 0. Among the others the colour grows
+    with the square root of the weight, so that small weights show.
     """
     fig, ax = style.axes(size=(8.6, 0.9 + 0.4 * len(asks)))
     fig.set_layout_engine(None)  # titles of any length keep the map where it is
     fig.subplots_adjust(left=0.45, right=0.99, bottom=0.15, top=0.98)
-    shown = np.ma.masked_equal(weights.numpy(), 0)
-    ax.set_facecolor("#DDDDDD")
-    image = ax.imshow(shown, norm=PowerNorm(0.5, 0, 1), cmap=style.SEQUENTIAL, aspect="auto")
+    image = ax.imshow(_unhidden(ax, weights), norm=PowerNorm(0.5, 0, 1), cmap=style.SEQUENTIAL, aspect="auto")
     for (row, column), weight in np.ndenumerate(weights.numpy()):
         if weight:
-            ink = "black" if weight > 0.3 else "white"
+            ink = "black" if weight > 0.22 else "white"
             ax.text(column, row, f"{100 * weight:.1f}", ha="center", va="center", color=ink, fontsize=8)
     places = range(len(asks))
     ax.set_xticks(places, [place + 1 for place in places])
@@ -37,12 +35,21 @@ def attention(weights: Tensor, asks: Sequence[str], answers: str = "the books") 
     return fig
 
 
+def _unhidden(ax, weights: Tensor) -> np.ma.MaskedArray:
+    """The weights without those that a mask hides; there the hatched ground of `ax` shows."""
+    ax.patch.set(facecolor="#EEEEEE", edgecolor="#999999", hatch="////", linewidth=0)
+    return np.ma.masked_equal(weights.numpy(), 0)
+
+
 def masks(maps: Mapping[str, Tensor], padding: int) -> Figure:
-    """Attention maps `(L, L)` side by side; a line parts the `padding` first columns from the books."""
+    """Attention maps `(L, L)` side by side; a line parts the `padding` first columns from the books.
+
+    What a mask hides is hatched.
+    """
     fig, panels = style.axes(1, len(maps), size=(7.6, 3.2))
     for ax, (name, weights) in zip(np.atleast_1d(panels), maps.items(), strict=True):
         # The square root of the weight sets the colour, so that small weights show.
-        image = ax.imshow(weights.numpy(), norm=PowerNorm(0.5, 0, 1), cmap=style.SEQUENTIAL)
+        image = ax.imshow(_unhidden(ax, weights), norm=PowerNorm(0.5, 0, 1), cmap=style.SEQUENTIAL)
         ax.axvline(padding - 0.5, color=style.HIGHLIGHT, linewidth=2)
         ax.set(title=name, xlabel="key (padding left of the line)", ylabel="query")
         ax.grid(False)

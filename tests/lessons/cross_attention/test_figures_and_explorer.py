@@ -92,6 +92,28 @@ def test_the_explorer_has_every_state(system):
     assert system.settings.delta == 0.001
 
 
+def test_the_answer_to_the_question_is_counted(system, monkeypatch):
+    def answer(weights):
+        with monkeypatch.context() as patch:
+            found = {lesson.explorer.PAPER: (torch.tensor(weights), None)}
+            patch.setattr(lesson.explorer, "cross_maps", lambda *_: found)
+            asked = lesson.explorer.asked(system, HISTORY, 1.0)
+        return asked["options"][asked["right"]].partition(":")[0], asked["told"]
+
+    assert answer([[0.3, 0.7], [0.3, 0.7]])[0] == "the columns"
+    assert answer([[0.5, 0.5], [0.5, 0.5]])[0] == "neither"
+    found, told = answer([[0.1, 0.9], [0.6, 0.4]])
+    assert found == "both" and "up to 80.0 points, between two rows by up to 50.0" in told
+
+
+def test_hidden_cells_are_hatched_and_small_weights_are_not():
+    weights = torch.tensor([[1.0, 0.0], [0.99999, 0.00001]])
+    for fig in (lesson.figures.attention(weights, ["One", "Two"]), lesson.figures.masks({"keys": weights}, 1)):
+        ax = fig.axes[0]
+        assert ax.patch.get_hatch()
+        assert ax.images[0].get_array().mask.tolist() == [[False, True], [False, False]]
+
+
 def test_titles_are_cut_between_words():
     assert lesson.figures.short("The Perfect Key") == "The Perfect Key"
     assert (
