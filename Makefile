@@ -7,7 +7,7 @@ START  := notebooks/00_start_here.ipynb
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: lab test notebooks release format clean
+.PHONY: lab test notebooks site release format clean
 
 # Without a screen (a server, a container, CI) the address is printed and no browser is opened.
 lab: .venv/course
@@ -32,6 +32,10 @@ notebooks: .venv/test
 release: .venv/test
 	$(BIN)/python tools/release.py
 
+# Write the course as a site that needs no network: build/site/index.html.
+site: .venv/test
+	$(BIN)/python tools/book.py
+
 format: .venv/test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -52,5 +56,5 @@ clean:
 	@touch $@
 
 .venv/test: pyproject.toml | .venv/torch
-	$(BIN)/python -m pip install -q -e '.[course,grading,test]'
+	$(BIN)/python -m pip install -q -e '.[course,grading,site,test]'
 	@touch $@ .venv/course

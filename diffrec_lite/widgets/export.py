@@ -86,6 +86,12 @@ def mount(notebook: Any, found: dict[str, Any]) -> None:
                 data["text/html"] = f'<div data-explorer="{key}">{picture}</div>' if key in found else picture
 
 
+def script(found: dict[str, Any]) -> str:
+    """What makes the explorers of a page move, as one inline script, to stand below them."""
+    data = json.dumps(found).replace("<", "\\u003c")  # no "</script>" inside a script
+    return f'<script type="module">\nconst EXPLORERS = {data};{SHIM}</script>\n'
+
+
 def formula(tex: str, block: bool) -> str:
     """TeX as MathML, which browsers draw and screen readers read; its source as `alttext`.
 
@@ -101,7 +107,8 @@ def formula(tex: str, block: bool) -> str:
     except Exception as problem:  # the converter has a class of its own for each mistake
         raise ValueError(f"this formula cannot be set: {tex}") from problem
     drawn = re.sub(r"[*_|`]", lambda found: f"&#{ord(found[0])};", drawn)
-    return drawn.replace("<math ", f'<math alttext="{_reference(tex)}" ', 1)
+    wide = ' tabindex="0"' if block else ""  # where it is wider than the page, keys can move it
+    return drawn.replace("<math ", f'<math alttext="{_reference(tex)}"{wide} ', 1)
 
 
 def _reference(text: str) -> str:
@@ -135,9 +142,7 @@ def export(notebook: Any, folder: Path, title: str) -> str:
         if cell.cell_type == "markdown":
             cell.source = set_formulas(cell.source)
     page, _ = HTMLExporter(raw_template=TEMPLATE).from_notebook_node(notebook)
-    data = json.dumps(found).replace("<", "\\u003c")  # no "</script>" inside a script
-    script = f'<script type="module">\nconst EXPLORERS = {data};{SHIM}</script>\n'
-    return page.replace("</body>", script + "</body>")
+    return page.replace("</body>", script(found) + "</body>")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,0 +1,127 @@
+"""The course as a site: every notebook run, its explorers alive without kernel and network, notation and package.
+
+    python tools/book.py            to build/site; open build/site/index.html
+
+Notebooks are run two at a time, then Sphinx sets them. A page makes no request beyond its own folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from tqdm import tqdm
+
+from diffrec_lite.widgets.export import explorers, mount, run, script, set_formulas
+from notebooks import ENVIRONMENT, NOTEBOOKS, ROOT, course
+
+HERE = Path(__file__).with_suffix("")  # what is not written by a program
+MODULES = (  # from the ground floor up, as a newcomer reads them
+    "diffusion",
+    "noise",
+    "layers",
+    "metrics",
+    "evaluation",
+    "data.dataset",
+    "data.log",
+    "data.batches",
+    "models.base",
+    "models.sequential",
+    "models.denoiser",
+    "models.diffurec",
+    "models.dcrec",
+    "models.hybrid",
+    "models.adrec",
+    "models.baselines",
+    "training.loop",
+    "training.recipe",
+    "training.run",
+    "widgets.explorer",
+    "widgets.player",
+    "widgets.export",
+)
+
+
+def page(notebook: NotebookNode) -> NotebookNode:
+    """A notebook that has been run, as Sphinx gets it: explorers mounted, formulas set, solutions folded, in place."""
+    found = explorers(notebook)
+    mount(notebook, found)
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = set_formulas(cell.source)
+        elif cell.metadata.get("nbgrader", {}).get("solution"):
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
+    # A link inside an explorer is not seen by Sphinx, which calls the pages by another name.
+    moving = re.sub(r"(\d\d_\w+)\.ipynb", r"\1.html", script(found))
+    notebook.cells.append(nbformat.v4.new_markdown_cell(moving))
+    return notebook
+
+
+def pages(paths: Sequence[Path], folder: Path) -> None:
+    """Run the notebooks at `paths`, and write to `folder` what Sphinx reads."""
+    os.environ.update(ENVIRONMENT)
+
+    def write(path: Path) -> None:
+        done = run(nbformat.read(path, as_version=4), path.parent)
+        nbformat.write(page(done), folder / path.name)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(tqdm(pool.map(write, paths), total=len(paths), desc="notebooks", unit="notebook"))
+
+
+def sources(paths: Sequence[Path], folder: Path) -> None:
+    """Write everything that Sphinx reads: the pages of `paths`, notation, guide for instructors, package, settings."""
+    static = folder / "_static"
+    static.mkdir(parents=True)
+    pages(paths, folder)
+    shutil.copy(HERE / "course.css", static)
+    shutil.copy(HERE / "conf.py", folder)
+    for text in (NOTEBOOKS / "notation.md", ROOT / "INSTRUCTOR.md"):
+        (folder / text.name).write_text(set_formulas(text.read_text(encoding="utf-8")), encoding="utf-8")
+    index = (HERE / "index.md").read_text(encoding="utf-8").split("\n")
+    left_out = {path.stem for path in course()} - {path.stem for path in paths}
+    (folder / "index.md").write_text("\n".join(line for line in index if line not in left_out), encoding="utf-8")
+    parts = (
+        f"## {name}\n\n```{{eval-rst}}\n.. automodule:: diffrec_lite.{name}\n   :members:\n   :show-inheritance:\n```\n"
+        for name in MODULES
+    )
+    api = (HERE / "api.md").read_text(encoding="utf-8").replace("MODULES\n", "\n".join(parts))
+    (folder / "api.md").write_text(api, encoding="utf-8")
+
+
+def build(paths: Sequence[Path], out: Path) -> Path:
+    """Build the site of the notebooks at `paths` in `out`, which is replaced; returns its first page.
+
+    Raises subprocess.CalledProcessError where Sphinx finds something wrong: a warning is an error.
+    """
+    source = out.with_name(out.name + "_source")
+    for folder in (source, out):
+        shutil.rmtree(folder, ignore_errors=True)
+    sources(paths, source)
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", str(source), str(out)]
+    if len(paths) < len(course()):
+        command += ["-D", "suppress_warnings=mystnb.unknown_mime_type,myst.xref_missing"]
+    subprocess.run(command, check=True)
+    return out / "index.html"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("notebooks", nargs="*", type=Path, help="paths of notebooks; without one, the whole course")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "site")
+    given = parser.parse_args()
+    print(build(given.notebooks or course(), given.out))
+
+
+if __name__ == "__main__":
+    main()
