@@ -1,155 +1,124 @@
-// The trajectory player. All states are in `sources`; this file only moves marks and writes text.
+// The trajectory player. All states are in `sources`; this file only moves marks and writes text. Its parts stand
+// before it: player_books.js, player_plane.js, player_curves.js, and marks.js.
 
-const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 360, HEIGHT = 270, MARGIN = 12;
-
-function node(tag, attributes, parent) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  parent?.append(made);
-  return made;
-}
-
-function html(tag, className, parent, text) {
-  const made = document.createElement(tag);
-  made.className = className;
-  if (text !== undefined) made.textContent = text;
-  parent?.append(made);
-  return made;
-}
-
-// One scale for all that a source can ever show: the picture never jumps when a control moves. What lies outside its
-// frame, as a loudly noised vector does, waits at the edge.
-function scaleOf([left, right, low, high]) {
-  const unit = Math.min((WIDTH - 2 * MARGIN) / (right - left || 1), (HEIGHT - 2 * MARGIN) / (high - low || 1));
-  const x0 = WIDTH / 2 - (unit * (left + right)) / 2, y0 = HEIGHT / 2 + (unit * (low + high)) / 2;
-  const clamp = (v, end) => Math.min(Math.max(v, MARGIN), end - MARGIN);
-  return ([x, y]) => [clamp(x0 + unit * x, WIDTH), clamp(y0 - unit * y, HEIGHT)];
-}
-
-const outside = ([x, y], [left, right, low, high]) => x < left || x > right || y < low || y > high;
-const points = (places) => places.map((p) => p.map((v) => v.toFixed(1)).join(",")).join(" ");
 const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 
+const said = (rank, of, distance) => `rank ${rank} of ${of}, distance ${distance.toFixed(2)}`;
+const say = (t, title, results) => `t = ${t}. True next book, ${title}: ${results.join("; ")}.`;
+const readout = (t, move, moves, prediction, noised) => `t = ${t}, move ${move} of ${moves}\nprediction: ${prediction}\nx_t: ${noised}`;
+const OUTSIDE = ", outside the plane";
+
+// One chain: its plane, what can be said in numbers, its curves, and the five books that it recommends.
 class Panel {
-  constructor(parent, sources, frames, colours, scales, onchange) {
-    Object.assign(this, { sources, frames, colours, scales, drawn: null });
-    this.root = html("section", "drl-panel", parent);
-    const bar = html("div", "drl-bar", this.root);
-    this.source = this.select(bar, "Chain", sources.map((s) => s.name), onchange);
-    if (sources.length === 1) this.source.parentNode.hidden = true;
-    this.steps = this.select(bar, "Steps", [], onchange);
-    this.svg = node("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", class: "drl-plane" }, this.root);
-    this.text = html("div", "drl-readout", this.root);
-    this.heading = html("div", "drl-label", this.root);
-    this.list = html("ol", "drl-nearest", this.root);
-    this.rows = Array.from({ length: 5 }, () => html("li", "", this.list));
+  constructor(parent, number, model, change) {
+    this.sources = model.get("sources");
+    this.frames = model.get("frames");
+    const colours = model.get("colours");
+    this.root = make("section", parent, undefined, "drl-panel");
+    const bar = make("div", this.root, undefined, "drl-bar");
+    this.source = makeSelect(bar, "Chain", this.sources.map((s) => s.name), change);
+    this.source.setAttribute("aria-label", `Chain of panel ${number}`);
+    this.source.parentNode.hidden = this.sources.length === 1;
+    this.steps = makeSelect(bar, "Steps", [], change);
+    this.steps.setAttribute("aria-label", `Steps of panel ${number}`);
+    this.plane = new Plane(this.root, colours);
+    this.share = make("div", this.root, undefined, "drl-share");
+    this.bars = ["in the plane", "in truth"].map((name) => this.bar(name));
+    this.curves = new Curves(this.root, Math.max(...this.sources.map((s) => s.num_items)), model.get("span"), colours);
+    const most = Math.max(...this.sources.map((s) => s.num_items)), T = this.sources[0].T, farthest = said(most, most, 99.99) + OUTSIDE;
+    this.text = makePlace(this.root, [readout(T, T, T, farthest, farthest)], "drl-readout");
+    this.text.removeAttribute("aria-live"); // the line above the panels is read aloud
+    this.heading = make("div", this.root, undefined, "drl-label");
+    const list = make("ol", this.root, undefined, "drl-nearest");
+    this.rows = Array.from({ length: 5 }, () => makeEntry(make("li", list)));
+    this.drawn = "";
   }
 
-  select(bar, name, options, onchange) {
-    const label = html("label", "drl-control", bar);
-    html("span", "drl-label", label, name);
-    const input = html("select", "drl-input", label);
-    options.forEach((text, i) => input.append(new Option(text, i)));
-    input.addEventListener("change", onchange);
-    return input;
+  // The distance from the prediction to the true next book, as a bar with a tick where two books lie on average.
+  bar(name) {
+    const row = make("div", this.root, undefined, "drl-far");
+    make("span", row, name);
+    const track = make("span", row, undefined, "drl-track");
+    const fill = make("span", track, undefined, "drl-fill");
+    const tick = make("span", track, undefined, "drl-tick");
+    return { fill, tick, number: make("span", row, "", "drl-number") };
   }
 
-  // The part that changes only with the source or the reader: all books, the shelf, the true next book.
-  still(sourceIndex, readerIndex, panelNumber) {
-    const key = `${sourceIndex}/${readerIndex}`;
+  // What stays while the clock runs: drawn again when the chains, the reader, the seed or the width change.
+  still(state, index, chains, names, width) {
+    const { source, steps } = state.panels[index], shown = this.sources[source];
+    const key = JSON.stringify([state.reader, state.seed, state.panels, width]);
     if (this.drawn === key) return;
-    if (!this.drawn || this.drawn.split("/")[0] !== String(sourceIndex)) {
-      const steps = this.sources[sourceIndex].steps;
-      this.steps.replaceChildren(...steps.map((n, i) => new Option(n === this.sources[sourceIndex].T ? `${n} (all)` : n, i)));
-    }
     this.drawn = key;
-    const { items, genres, readers } = this.sources[sourceIndex];
-    const reader = readers[readerIndex], scale = this.scales[sourceIndex];
-    const place = (item) => scale([items.x[item], items.y[item]]);
-    this.source.setAttribute("aria-label", `Chain of panel ${panelNumber}`);
-    this.steps.setAttribute("aria-label", `Steps of panel ${panelNumber}`);
-    this.svg.replaceChildren();
-    const dot = (item, radius, fill, opacity, note) => {
-      const [cx, cy] = place(item);
-      const circle = node("circle", { cx, cy, r: radius, fill, "fill-opacity": opacity }, this.svg);
-      node("title", {}, circle).textContent = [items.title[item], genres[items.genre[item]], note].filter(Boolean).join(" · ");
-    };
-    for (let item = 1; item < items.x.length; item++)
-      dot(item, 2.6, this.colours.genres[items.genre[item]] ?? "#999", 0.3);
-    for (const item of reader.history) dot(item, 4, this.colours.history, 0.9, "read");
-    this.near = Array.from({ length: 5 }, () =>
-      node("circle", { r: 6, fill: "none", stroke: "#222", "stroke-width": 1.2, class: "drl-near" }, this.svg));
-    this.trailT = node("polyline", { fill: "none", stroke: this.colours.noise, "stroke-width": 1.5 }, this.svg);
-    this.trail0 = node("polyline", { fill: "none", stroke: this.colours.prediction, "stroke-width": 2 }, this.svg);
-    const [x, y] = place(reader.target);
-    const star = Array.from({ length: 10 }, (_, i) => {
-      const angle = (Math.PI * i) / 5 - Math.PI / 2, r = i % 2 ? 4 : 9;
-      return [x + r * Math.cos(angle), y + r * Math.sin(angle)];
-    });
-    const mark = node("polygon", { points: points(star), fill: this.colours.target, stroke: "#fff", class: "drl-target" }, this.svg);
-    node("title", {}, mark).textContent = `${items.title[reader.target]} · the true next book`;
-    this.markT = node("rect", { x: -5, y: -5, width: 10, height: 10, fill: this.colours.noise, stroke: "#fff", class: "drl-mark drl-xt" }, this.svg);
-    this.mark0 = node("rect", { x: -5, y: -5, width: 10, height: 10, fill: this.colours.prediction, stroke: "#fff", class: "drl-mark drl-x0" }, this.svg);
+    this.steps.replaceChildren(...shown.steps.map((n, i) => new Option(n === shown.T ? `${n} (all)` : n, i)));
+    this.source.value = source;
+    this.steps.value = steps;
+    this.plane.still(shown, state.reader, this.frames[source], width);
+    const others = (of) => [of[index], ...of.filter((_, i) => i !== index)];
+    const [own, ...rest] = others(chains);
+    this.curves.still(shown.T, own, rest, others(names), width);
+    this.share.textContent = `The plane holds ${Math.round(100 * shown.share)} % of the books' variance. Distance of the prediction to ★ (1: two books, on average):`;
+    this.longest = Math.max(...shown.runs.flat(3).filter((s) => s.x0).map((s) => s.distance));
+    for (const { tick } of this.bars) tick.style.left = `${100 / this.longest}%`;
   }
 
-  // The part that changes with the clock.
-  show(sourceIndex, states, place, target) {
-    const { items, num_items, T } = this.sources[sourceIndex], scale = this.scales[sourceIndex];
-    const past = states.slice(0, place + 1), now = states[place];
-    const predictions = past.filter((state) => state.x0).map((state) => scale(state.x0));
-    const entered = past.findLastIndex((state) => outside(state.xt, this.frames[sourceIndex])) + 1; // no trail outside
-    this.trailT.setAttribute("points", points(past.slice(entered).map((state) => scale(state.xt))));
-    this.trail0.setAttribute("points", points(predictions));
-    this.markT.style.transform = `translate(${scale(now.xt).map((v) => v.toFixed(1) + "px").join(",")}) rotate(45deg)`;
-    this.mark0.style.display = now.x0 ? "" : "none";
-    if (now.x0) this.mark0.style.transform = `translate(${scale(now.x0).map((v) => v.toFixed(1) + "px").join(",")})`;
+  // What moves with the clock. Returns it in a few words.
+  show(state, index, chain, t) {
+    const source = this.sources[state.panels[index].source], { items, num_items, T } = source;
+    const target = source.readers[state.reader].target;
+    const place = chain.findLastIndex((s) => s.t >= t), now = chain[place];
+    this.plane.show(chain, place);
+    this.curves.show(place, t);
+    const flat = now.x0 && Math.hypot(now.x0[0] - items.x[target], now.x0[1] - items.y[target]) / source.apart;
+    [flat, now.x0 && now.distance].forEach((far, i) => {
+      this.bars[i].fill.style.width = now.x0 ? `${(100 * far) / this.longest}%` : 0;
+      this.bars[i].number.textContent = now.x0 ? far.toFixed(2) : "–";
+    });
     now.nearest.forEach((item, i) => {
-      const [cx, cy] = scale([items.x[item], items.y[item]]);
-      this.near[i].setAttribute("cx", cx);
-      this.near[i].setAttribute("cy", cy);
-      this.rows[i].textContent = items.title[item] + (item === target ? " ★" : "");
+      writeEntry(this.rows[i], item, source);
+      if (item === target) this.rows[i].querySelector(".drl-book-title").append(" ★");
       this.rows[i].classList.toggle("drl-hit", item === target);
     });
     this.heading.textContent = now.x0 ? "Five best by the prediction:" : "Five best by the noise:";
-    const prediction = now.x0
-      ? `prediction: rank ${now.rank} of ${num_items}, distance ${now.distance.toFixed(2)}`
-      : "prediction: none yet; x_t is pure noise";
-    const noised = `noised vector: rank ${now.noisy_rank} of ${num_items}, distance ${now.noisy_distance.toFixed(2)}` +
-      (outside(now.xt, this.frames[sourceIndex]) ? " (outside the picture, at its edge)" : "");
-    this.text.textContent = `t = ${now.t}, move ${place} of ${states.length - 1}\n${prediction}\n${noised}`;
-    this.svg.setAttribute("aria-label", `Books in a plane, at t = ${now.t} of ${T}. True next book: ${prediction}; ${noised}.`);
-    return `${plural(states.length - 1, "step")}: ${now.x0 ? "rank " + now.rank : "pure noise, no prediction yet"}`;
+    const prediction = now.x0 ? said(now.rank, num_items, now.distance) : "none yet; x_t is pure noise";
+    const noised = said(now.noisy_rank, num_items, now.noisy_distance);
+    const [away, gone] = [now.xt, now.x0].map((at) => at && outside(at, this.frames[state.panels[index].source]) ? OUTSIDE : "");
+    this.text.textContent = readout(now.t, place, chain.length - 1, prediction + gone, noised + away);
+    this.plane.svg.setAttribute("aria-label", `Books in a plane, at t = ${now.t} of ${T}. True next book by the prediction: ${prediction}; by x_t: ${noised}.`);
+    return now.x0 ? "rank " + now.rank : "pure noise";
+  }
+
+  // Of what is inside; a usual one while the page is not laid out yet.
+  width() {
+    const { paddingLeft, paddingRight } = getComputedStyle(this.root);
+    return this.root.clientWidth ? Math.floor(this.root.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight)) : 340;
   }
 }
 
 function render({ model, el }) {
-  const sources = model.get("sources"), frames = model.get("frames"), colours = model.get("colours");
-  const scales = frames.map(scaleOf);
-  const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
-  const root = html("div", "drl-explorer drl-player", el);
-  root.tabIndex = 0;
-  root.setAttribute("role", "group");
-  root.setAttribute("aria-label", "Trajectory player");
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab must not take the arrow keys
-
-  const bar = html("div", "drl-bar", root);
-  const choose = (name, texts, key) => {
-    const label = html("label", "drl-control", bar);
-    html("span", "drl-label", label, name);
-    const input = html("select", "drl-input", label);
-    input.setAttribute("aria-label", name);
-    texts.forEach((text, i) => input.append(new Option(text, i)));
-    input.addEventListener("change", () => change({ [key]: Number(input.value) }));
-    return input;
-  };
+  const sources = model.get("sources"), colours = model.get("colours"), guides = model.get("guides");
   const { readers, seeds, items } = sources[0];
-  const reader = choose("Reader", readers.map((r) => `${r.user}, next: ${items.title[r.target]}`), "reader");
-  const seed = choose("Noise seed", seeds, "seed");
+  const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
+  const root = makeRoot(el, "Trajectory player", "drl-player");
+  root.tabIndex = 0;
 
-  const bar2 = html("div", "drl-bar", root);
+  const bar = make("div", root, undefined, "drl-bar");
+  const reader = makeSelect(bar, "Reader", readers.map((r) => r.user), (i) => change({ reader: i }));
+  const seed = makeSelect(bar, "Noise seed", seeds, (i) => change({ seed: i }));
+  const shelf = new Shelf(root);
+
+  const views = make("div", root, undefined, "drl-bar drl-views");
+  make("span", views, "Show");
+  const viewButtons = guides.map(({ text, part }) => {
+    const made = make("button", views, text);
+    made.type = "button";
+    made.addEventListener("click", () => change(part));
+    return made;
+  });
+
+  const bar2 = make("div", root, undefined, "drl-bar");
   const button = (text, name, action) => {
-    const made = html("button", "drl-button", bar2, text);
+    const made = make("button", bar2, text);
     made.type = "button";
     made.setAttribute("aria-label", name);
     made.addEventListener("click", action);
@@ -158,39 +127,42 @@ function render({ model, el }) {
   button("|◀", "Back to the start", () => go(0));
   button("◀", "Step back", () => go(tick - 1));
   const play = button("Play", "Play", () => toggle());
+  play.className = "drl-play";
   button("▶", "Step forward", () => go(tick + 1));
   button("▶|", "To the end", () => go(ticks.length - 1));
-  const scrub = html("input", "drl-scrub", bar2);
+  const scrub = make("input", bar2, undefined, "drl-scrub");
   Object.assign(scrub, { type: "range", min: 0, step: 1 });
   scrub.setAttribute("aria-label", "Step t");
   scrub.addEventListener("input", () => go(Number(scrub.value)));
-  const clock = html("output", "drl-value", bar2);
-  const live = html("div", "drl-live", root);
-  live.setAttribute("aria-live", "polite");
+  const clock = make("output", bar2, "", "drl-value");
+  const longest = (texts) => texts.reduce((a, b) => (b.length > a.length ? b : a));
+  const titles = readers.map((r) => items.title[r.target]);
+  const result = `${longest(sources.map((s) => s.name))}, ${plural(sources[0].T, "step")}: pure noise`;
+  const live = makePlace(root, [say(sources[0].T, longest(titles), model.get("state").panels.map(() => result))], "drl-live");
 
-  const row = html("div", "drl-panels", root);
-  const panels = model.get("state").panels.map(() =>
-    new Panel(row, sources, frames, colours, scales, () => change({ panels: panels.map((p, i) => chosen(p, i)) })));
-  const legend = html("div", "drl-legend", root);
+  const row = make("div", root, undefined, "drl-panels");
+  const panels = model.get("state").panels.map((_, i) =>
+    new Panel(row, i + 1, model, () => change({ panels: panels.map((p, k) => chosen(p, k)) })));
+  const legend = make("div", root, undefined, "drl-legend");
   for (const [sign, colour, text] of [
-    ["●", colours.history, "books read"], ["★", colours.target, "true next book"], ["◆", colours.noise, "x_t, the noised vector"],
-    ["■", colours.prediction, "x0_hat, the prediction"], ["○", "#222", "five best"], ["●", "#bbb", "all books, tinted by genre"],
+    ["●", colours.history, "books read"], ["◉", colours.history, "the last one"], ["★", colours.target, "true next book"],
+    ["◆", colours.noise, "x_t, the noised vector (dashed)"], ["■", colours.prediction, "x0_hat, the prediction (solid)"],
+    ["○", colours.ink, "five best"], ["●", "#bbb", "all books"],
   ]) {
-    const entry = html("span", "", legend);
-    html("span", "", entry, sign + " ").style.color = colour;
+    const entry = make("span", legend);
+    make("span", entry, sign + " ").style.color = colour;
     entry.append(text);
   }
-  html("div", "drl-hint", root, "Keys: ← → one step, Home and End to the ends, space plays and pauses.");
+  make("div", root, "Keys: ← → one step, Home and End to the ends, space plays and pauses. Point at a book, or tap it, and it lights up in the planes, the lists and the shelf.", "drl-hint");
 
   // Another source may not have the same numbers of steps: keep the place where it has one.
   function chosen(panel, i) {
-    const source = Number(panel.source.value);
-    const before = state.panels[i];
+    const source = Number(panel.source.value), before = state.panels[i];
     const wanted = source === before.source ? Number(panel.steps.value) : before.steps;
     return { source, steps: Math.min(wanted, sources[source].steps.length - 1) };
   }
 
-  let ticks = [], tick = 0, timer = null;
+  let ticks = [], tick = 0, timer = null, lit = 0;
 
   // The page has its own copy of the state: it must go on when the kernel, and with it the model's comm, is gone.
   let state = model.get("state");
@@ -229,10 +201,24 @@ function render({ model, el }) {
     play.setAttribute("aria-label", play.textContent);
   }
 
+  function light(item) {
+    if (item === lit) return;
+    lit = item;
+    for (const panel of panels) panel.plane.light(item);
+    lightEntries();
+  }
+
+  function lightEntries() {
+    for (const entry of root.querySelectorAll(".drl-entry"))
+      entry.classList.toggle("drl-lit", lit > 0 && Number(entry.dataset.item) === lit);
+  }
+
   function update() {
     reader.value = state.reader;
     seed.value = state.seed;
+    shelf.show(sources[0], state.reader);
     const chains = state.panels.map((p) => sources[p.source].runs[state.reader][p.steps][state.seed]);
+    const names = state.panels.map((p) => `${sources.length > 1 ? sources[p.source].name + ", " : ""}${plural(sources[p.source].steps[p.steps], "step")}`);
     ticks = [...new Set(chains.flat().map((s) => s.t))].sort((a, b) => b - a);
     tick = Math.max(0, ticks.findLastIndex((t) => t >= state.t));
     const t = ticks[tick];
@@ -240,21 +226,20 @@ function render({ model, el }) {
     scrub.value = tick;
     scrub.setAttribute("aria-valuetext", `t = ${t}`);
     clock.textContent = `t = ${t}`;
-    const target = readers[state.reader].target;
-    const said = panels.map((panel, i) => {
-      const { source, steps } = state.panels[i];
-      panel.still(source, state.reader, i + 1);
-      panel.source.value = source;
-      panel.steps.value = steps;
-      const place = chains[i].findLastIndex((s) => s.t >= t);
-      const name = sources.length > 1 ? sources[source].name + ", " : "";
-      return name + panel.show(source, chains[i], place, target);
+    viewButtons.forEach((made, i) => {
+      const part = guides[i].part;
+      made.setAttribute("aria-pressed", part.t === state.t && JSON.stringify(part.panels) === JSON.stringify(state.panels));
     });
-    live.textContent = `t = ${t}. True next book: ${items.title[target]}. ${said.join("; ")}.`;
+    const results = panels.map((panel, i) => {
+      panel.still(state, i, chains, names, panel.width());
+      return `${names[i]}: ${panel.show(state, i, chains[i], t)}`;
+    });
+    live.textContent = say(t, titles[state.reader], results);
+    lightEntries();
   }
 
+  lightBooks(root, light);
   root.addEventListener("keydown", (event) => {
-    event.stopPropagation();
     const tag = event.target.tagName;
     if (tag === "SELECT" || event.altKey || event.ctrlKey || event.metaKey) return;
     if (tag === "BUTTON" && (event.key === " " || event.key === "Enter")) return;
@@ -268,10 +253,13 @@ function render({ model, el }) {
     }
   });
 
+  const resized = new ResizeObserver(() => update());
+  resized.observe(row);
   model.on("change:state", follow);
   update();
   return () => {
     clearInterval(timer);
+    resized.disconnect();
     model.off("change:state", follow);
   };
 }

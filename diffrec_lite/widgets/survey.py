@@ -23,7 +23,7 @@ from diffrec_lite.metrics import hit_rate, ranks
 from diffrec_lite.models import DCRec
 from diffrec_lite.noise import Noise
 from diffrec_lite.widgets import style, workflow
-from diffrec_lite.widgets.player import projection
+from diffrec_lite.widgets.trajectories import projection
 
 STEPS = 16  # of a chain that is to be seen
 READERS = 300  # validation readers over whom a figure takes a mean

@@ -1,5 +1,7 @@
 """An exported page: the player and the simple explorers work from file://, offline, without a kernel."""
 
+from itertools import pairwise
+
 import nbformat
 import pytest
 import torch
@@ -9,7 +11,16 @@ from diffrec_lite.data import load
 from diffrec_lite.widgets import style
 from diffrec_lite.widgets.explorer import explorer, slider
 from diffrec_lite.widgets.export import VIEW, export
-from diffrec_lite.widgets.player import player, trajectory_data
+from diffrec_lite.widgets.player import player
+from diffrec_lite.widgets.trajectories import trajectory_data
+
+ITEMS = "all => all.map(one => one.dataset.item)"
+STICKS_OUT = """root => [...root.querySelectorAll("*")]
+    .filter(one => !one.closest(".drl-read"))
+    .filter(one => one.getBoundingClientRect().right > root.getBoundingClientRect().right + 1)
+    .map(one => one.outerHTML.slice(0, 80))"""
+SIZES = """root => [...root.querySelectorAll("*")].filter(one => [...one.childNodes].some(n => n.nodeType === 3))
+    .map(one => parseFloat(getComputedStyle(one).fontSize))"""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +77,8 @@ def test_keys_move_both_chains(offline, data):
     assert f"distance {state['distance']:.2f}" in full.inner_text()
     assert "t = 8, move 0 of 2" in skipped.inner_text()
     titles = [data.items["title"][item] for item in state["nearest"]]
-    assert page.locator(".drl-nearest").first.inner_text().replace(" ★", "").split("\n") == titles
+    rows = [row.inner_text() for row in page.locator(".drl-nearest").first.locator("button").all()]
+    assert [row.replace(" ★", "") for row in rows] == [title.replace(" (", " ").replace(")", "") for title in titles]
 
     page.keyboard.press("End")
     assert "t = 0, move 8 of 8" in full.inner_text()
@@ -78,13 +90,103 @@ def test_keys_move_both_chains(offline, data):
 def test_reader_seed_and_steps_can_be_chosen(offline, data):
     page = offline(player(data, panels=[("DCRec", 8), ("DCRec", 2)]))
     page.get_by_label("To the end").click()
-    page.get_by_label("Reader").select_option(value="1")
+    page.get_by_label("Reader", exact=True).select_option(value="1")
     page.get_by_label("Noise seed").select_option(value="1")
     page.get_by_label("Steps of panel 2").select_option(index=2)
     text = page.locator(".drl-live").inner_text()
     assert data.items["title"][data.readers[1]["target"]] in text
     assert f"8 steps: rank {data.states(1, 8, 1)[-1]['rank']}" in text
     assert f"1 step: rank {data.states(1, 1, 1)[-1]['rank']}" in text
+
+
+def test_the_curves_follow_the_states_and_the_cursor_the_clock(offline, data):
+    page = offline(player(data, panels=[("DCRec", 8), ("DCRec", 2)]))
+    curves = page.locator(".drl-curve")
+    assert curves.count() == 4
+
+    def heights(curve, line):
+        return [
+            float(place.split(",")[1]) for place in curve.locator("polyline").nth(line).get_attribute("points").split()
+        ]
+
+    states = data.states(0, 8, 0)[1:]
+    for curve, key in ((curves.nth(0), "rank"), (curves.nth(1), "distance")):
+        drawn = heights(curve, 0)
+        assert len(drawn) == 8
+        order = sorted(range(8), key=lambda i: states[i][key])
+        assert all(drawn[a] >= drawn[b] - 0.05 for a, b in pairwise(order)), key  # low is good, and drawn low
+        assert heights(curves.nth(2 if key == "rank" else 3), 2) == pytest.approx(drawn, abs=0.11)  # overlaid
+        assert curve.locator("polyline").nth(1).get_attribute("points") == ""
+    page.get_by_label("Step t").press("End")
+    assert heights(curves.nth(0), 1) == heights(curves.nth(0), 0)
+    x = {float(curves.nth(i).locator("line").last.get_attribute("x1")) for i in range(4)}
+    assert len(x) == 1 and x.pop() > 200
+
+
+def test_a_button_sets_the_moment_and_the_panels(offline, data):
+    page = offline(player(data, panels=[("DCRec", 8), ("DCRec", 2)]))
+    page.get_by_label("Steps of panel 2").select_option(index=2)
+    page.get_by_role("button", name="Look at t = 2", exact=True).click()
+    readouts = page.locator(".drl-panel .drl-readout").all_inner_texts()
+    assert [text.split("\n")[0] for text in readouts] == ["t = 2, move 6 of 8", "t = 4, move 1 of 2"]
+    assert page.locator(".drl-views button[aria-pressed=true]").all_inner_texts() == ["Look at t = 2"]
+    assert not page.get_by_text("This is pure noise.").first.is_visible()
+    page.get_by_role("button", name="Pure noise", exact=True).click()
+    assert page.get_by_text("This is pure noise.").first.is_visible()
+
+
+def test_a_book_lights_up_in_plane_list_and_shelf_by_pointer_focus_and_tap(offline, data):
+    page = offline(player(data, panels=[("DCRec", 8), ("DCRec", 2)]))
+    reader = data.readers[0]
+    cards = page.locator(".drl-read .drl-entry")
+    assert cards.count() == len(reader["history"])
+    assert "last" in cards.last.inner_text() and page.locator(".drl-next").inner_text().startswith("★ next")
+    last = reader["history"][-1]
+    name = data.items["title"][last].split(" (")[0]
+    lit = page.locator(".drl-lit-title")
+
+    cards.last.hover()
+    assert lit.all_text_contents() == [name, name]
+    assert page.locator(".drl-lit").all() and set(page.locator(".drl-lit").evaluate_all(ITEMS)) == {str(last)}
+    page.mouse.move(1, 1)
+    assert lit.all_text_contents() == ["", ""]
+
+    row = page.locator(".drl-nearest .drl-entry").first  # of the noise
+    row.focus()
+    item = int(row.get_attribute("data-item"))
+    title = data.items["title"][item].split(" (")[0]
+    assert lit.all_text_contents() == [title, title]
+    page.locator(".drl-player").focus()
+    assert lit.all_text_contents() == ["", ""]
+
+    page.locator(".drl-target").first.dispatch_event("click")  # a tap keeps it lit
+    truth = data.items["title"][reader["target"]].split(" (")[0]
+    assert lit.all_text_contents() == [truth, truth]
+    assert "drl-lit" in page.locator(".drl-next .drl-entry").get_attribute("class")
+    page.get_by_label("Step t").press("ArrowRight")
+    page.mouse.move(2, 2)
+    assert lit.all_text_contents() == [truth, truth]
+    page.locator(".drl-target").first.dispatch_event("click")
+    assert lit.all_text_contents() == ["", ""]
+
+
+@pytest.mark.parametrize("width", [1400, 400])
+def test_nothing_jumps_and_nothing_sticks_out(offline, data, width):
+    page = offline(player(data, panels=[("DCRec", 8), ("DCRec", 2)]))
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_timeout(100)
+    places = page.locator(".drl-plane, .drl-curve, .drl-nearest, .drl-legend")
+    before = [place.bounding_box() for place in places.all()]
+    for key in ("ArrowRight", "ArrowRight", "End"):
+        page.get_by_label("Step t").press(key)
+        assert [place.bounding_box() for place in places.all()] == before, key
+    page.get_by_label("Reader", exact=True).select_option(value="1")
+    assert [place.bounding_box() for place in places.all()] == before
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    wide = page.locator(".drl-player").evaluate(STICKS_OUT)
+    assert wide == [], wide
+    sizes = page.locator(".drl-player").evaluate(SIZES)
+    assert min(sizes) >= 12, sizes
 
 
 def test_play_runs_to_the_end_and_pause_stops_it(offline, data):

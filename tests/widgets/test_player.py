@@ -8,7 +8,20 @@ import torch
 from diffrec_lite import models
 from diffrec_lite.data import load, pad
 from diffrec_lite.metrics import ranks
-from diffrec_lite.widgets.player import clock, frame, player, projection, state_at, trajectory_data, within
+from diffrec_lite.widgets.player import player
+from diffrec_lite.widgets.still import draw
+from diffrec_lite.widgets.trajectories import (
+    clock,
+    frame,
+    genres_of,
+    projection,
+    same_group_neighbours,
+    span,
+    state_at,
+    trajectory_data,
+    typical,
+    within,
+)
 
 READERS = [3, 8]
 DIFFUSION = ("diffurec", "diffurecsys", "dcrec")
@@ -39,7 +52,9 @@ def test_a_state_says_what_the_model_says(books, name, transition):
     with torch.inference_mode():
         states = list(model.trajectory(history, 3, 5, users=READERS, transition=transition))
         scores = model.rounding(states[2].x0_hat, history)
-        distance = (states[2].x0_hat - model.item_vectors()[target]).norm(dim=1)
+        vectors = model.item_vectors()
+        apart = torch.stack([(vectors[1:] - one).norm(dim=1).sum() for one in vectors[1:]]).sum() / (240 * 239)
+        distance = (states[2].x0_hat - vectors[target]).norm(dim=1) / apart
         noisy = model.rounding(states[2].xt, history)
     for r in range(2):
         shown = data.states(r, 3, 5)[2]
@@ -87,26 +102,93 @@ def test_the_projection_keeps_what_varies_most():
     generator = torch.Generator().manual_seed(0)
     vectors = torch.randn(200, 6, generator=generator) * torch.tensor([1, 9, 1, 4, 1, 1.0])
     vectors[0] = 1000  # padding
-    mean, axes = projection(vectors)
-    assert axes.abs().argmax(0).tolist() == [1, 3]
-    assert torch.allclose(axes.T @ axes, torch.eye(2), atol=1e-5)
+    for groups in ((), ["", *"ab" * 99, "a"]):  # two groups span no plane
+        mean, axes = projection(vectors, groups)
+        assert axes.abs().argmax(0).tolist() == [1, 3]
+        assert torch.allclose(axes.T @ axes, torch.eye(2), atol=1e-5)
+        assert torch.allclose(mean, vectors[1:].mean(0))
+        assert all(axes[axes[:, k].abs().argmax(), k] > 0 for k in range(2))
+
+
+def test_the_plane_goes_through_the_centres_of_the_groups():
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(301, 6, generator=generator) * torch.tensor([1, 9, 1, 1, 1, 1.0])
+    groups = ["", *"abc" * 100]
+    middles = torch.tensor([[4.0, 0, 0, 0, 0, 0], [-4.0, 0, 0, 0, 3, 0], [0, 0, 0, 0, -3.0, 0]])
+    of = torch.arange(300) % 3
+    for g in range(3):  # groups whose middles lie exactly there, though the items vary most along another direction
+        vectors[1:][of == g] += middles[g] - vectors[1:][of == g].mean(0)
+    mean, axes = projection(vectors, groups)
+    centred = middles - middles.mean(0)
+    assert torch.allclose(centred @ axes @ axes.T, centred, atol=1e-4)
     assert torch.allclose(mean, vectors[1:].mean(0))
-    assert all(axes[axes[:, k].abs().argmax(), k] > 0 for k in range(2))
+    assert int(projection(vectors)[1][:, 0].abs().argmax()) == 1
 
 
-def test_the_frame_holds_every_book_and_prediction_and_moves_noise_to_its_edge(books):
+def test_in_the_plane_more_neighbours_are_of_a_books_own_genre_than_in_that_of_all_books(books):
+    for name in ("dcrec", "diffurecsys", "hybrid"):
+        vectors, groups = models.load_checkpoint(name).item_vectors().detach(), genres_of(books)
+        shares = []
+        for mean, axes in (projection(vectors), projection(vectors, groups)):
+            shares.append(same_group_neighbours((vectors - mean) @ axes, groups))
+        whole = same_group_neighbours(vectors, groups)
+        print(
+            f"{name}: {shares[0]:.2f} of the neighbours, {shares[1]:.2f} through the genres, {whole:.2f} in full space"
+        )
+        assert shares[0] + 0.05 < shares[1] < whole
+
+
+def test_neighbours_are_counted_in_their_own_group():
+    places = torch.tensor([[99.0], [0], [1], [2.5], [10], [11], [2.4]])
+    groups = ["", "a", "a", "a", "b", "b", "b"]
+    assert same_group_neighbours(places, groups, k=1) == pytest.approx(4 / 6)
+
+
+def test_the_share_of_the_plane_and_the_middles_of_the_genres(books, data):
+    vectors, groups = small("diffurec", books).item_vectors().detach(), genres_of(books)
+    mean, axes = projection(vectors, groups)
+    flat = (vectors[1:] - mean) @ axes @ axes.T
+    assert data.share == pytest.approx(float(flat.var(0).sum() / vectors[1:].var(0).sum()), abs=1e-3)
+    assert data.genres == sorted(set(books.item_features.genre))
+    for g, name in enumerate(data.genres):
+        own = [i for i in range(1, 241) if books.item_features.genre[i] == name]
+        assert data.centres[g][0] == pytest.approx(sum(data.items["x"][i] for i in own) / len(own), abs=1e-3)
+
+
+def test_the_typical_reader_is_near_every_median(books):
+    data = trajectory_data(small("dcrec", books), books, range(9), steps=[8], seeds=[0])
+    for r in range(9):  # curves that can be told by heart: reader r has rank 2 ** r, and reader 6 the median distance
+        for state in data.states(r):
+            state["rank"], state["distance"] = 2**r, 1.0 if r == 6 else 2.0 ** (10 * (r % 2) - 5)
+    assert typical(data) == 6
+    for r in range(9):
+        for state in data.states(r):
+            state["distance"] = 1.0
+    assert typical(data) == 4
+
+
+def test_the_frame_holds_every_book_and_near_prediction_and_moves_the_rest_to_its_edge(books):
     torch.manual_seed(0)
     model = models.build("dcrec", books.num_items, d=16, blocks=1, heads=2, T=8, signal=0.1).eval()
     data = trajectory_data(model, books, READERS, steps=[8])
-    data.states(1, 8)[3]["x0"] = [-7.0, 5.0]  # a prediction far from every book
-    left, right, low, high = shown = frame(data)
     places = list(zip(data.items["x"][1:], data.items["y"][1:], strict=True))
-    places += [state["x0"] for r in range(2) for state in data.states(r, 8) if state["x0"]]
-    assert all(left < x < right and low < y < high for x, y in places)
-    assert max(right - left, high - low) < 1.2 * max(max(p) for p in places) - 1.2 * min(min(p) for p in places)
+    width, height = (max(of) - min(of) for of in zip(*places, strict=True))
+    near = [max(x for x, _ in places) + 0.4 * max(width, height), 0.0]
+    data.states(1, 8)[3]["x0"], data.states(1, 8)[4]["x0"] = near, [-7.0, 50.0]
+    left, right, low, high = shown = frame(data)
+    assert all(left < x < right and low < y < high for x, y in [*places, near])
+    assert within((-7.0, 50.0), shown) == (left, high)  # far from every book: it waits at the edge
+    assert high - low < 2.5 * max(width, height)
     noise = [data.states(r, 8)[0]["xt"] for r in range(2)]
     assert any(within(place, shown) != tuple(place) for place in noise)
     assert within((right + 9, low - 9), shown) == (right, low) and within(places[0], shown) == tuple(places[0])
+
+
+def test_the_axis_of_distances_holds_every_prediction_and_one(data):
+    low, high = span([data])
+    assert low <= 1 <= high
+    chain = data.states(1, 8, 1)
+    assert all(low <= state["distance"] <= high for state in chain[1:])
 
 
 def test_the_clock_shows_the_last_state_reached(data):
@@ -132,6 +214,32 @@ def test_two_models_share_a_player(books, data):
     widget = player(data, other, panels=[("DiffuRec", 8), ("DCRec", 1)])
     assert [panel["source"] for panel in widget.state["panels"]] == [0, 1]
     assert len(widget.picture()) > 1000
+
+
+def test_each_button_sets_a_moment_that_both_panels_can_show(data):
+    panels = [("DiffuRec", 8), ("DiffuRec", 2)]
+    widget = player(data, panels=panels, more=[("Short", 0, [("DiffuRec", 1), ("DiffuRec", 2)])])
+    assert [guide["text"] for guide in widget.guides] == [
+        "Pure noise", "After one move", "Look at t = 2", "The end", "Short"
+    ]  # fmt: skip
+    assert [guide["part"]["t"] for guide in widget.guides] == [8, 7, 2, 0, 0]
+    assert widget.guides[0]["part"]["panels"] == widget.state["panels"]
+    assert [panel["steps"] for panel in widget.guides[-1]["part"]["panels"]] == [2, 1]
+    with pytest.raises(ValueError, match="no chain 'DiffuRec' with 3 steps"):
+        player(data, panels=panels, more=[("Wrong", 0, [("DiffuRec", 3)])])
+
+
+def test_the_still_picture_shows_plane_and_curves(data):
+    fig = draw([(data, 8), (data, 2)], reader=1, seed=1)
+    planes, ranks_, distances = (fig.axes[i : i + 2] for i in (0, 2, 4))
+    assert {text.get_text() for text in planes[0].texts} == set(data.genres)
+    own, other, _ = ranks_[0].lines
+    assert list(own.get_ydata()) == [state["rank"] for state in data.states(1, 8, 1)[1:]]
+    assert list(other.get_ydata()) == [state["rank"] for state in data.states(1, 2, 1)[1:]]
+    assert list(distances[1].lines[0].get_ydata()) == [state["distance"] for state in data.states(1, 2, 1)[1:]]
+    assert ranks_[0].get_ylim() == ranks_[1].get_ylim() and distances[0].get_ylim() == distances[1].get_ylim()
+    start = draw([(data, 8)], t=8)
+    assert "this is pure noise" in [text.get_text() for text in start.axes[0].texts]
 
 
 def test_a_mistake_is_named(books, data):

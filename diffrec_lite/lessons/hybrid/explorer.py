@@ -8,7 +8,8 @@ import torch
 
 from diffrec_lite.data import SequenceDataset, pad
 from diffrec_lite.models import DiffusionRecommender
-from diffrec_lite.widgets.player import Player, player, trajectory_data
+from diffrec_lite.widgets.player import Player, player
+from diffrec_lite.widgets.trajectories import trajectory_data
 
 TRANSITION = "renoise"  # one way to move for all, so that a draw of noise means the same in every panel
 

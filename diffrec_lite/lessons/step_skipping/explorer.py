@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log2
 
 from diffrec_lite.data import SequenceDataset
 from diffrec_lite.models import DiffusionRecommender
-from diffrec_lite.widgets.player import Player, player, trajectory_data
+from diffrec_lite.widgets.player import Player, player
+from diffrec_lite.widgets.trajectories import trajectory_data, typical
 
 
 def counts(T: int) -> list[int]:
@@ -14,13 +16,31 @@ def counts(T: int) -> list[int]:
     return sorted({max(1, n) for n in (T, T // 2, T // 4, T // 8, 2, 1)}, reverse=True)
 
 
+def readers_to_show(model: DiffusionRecommender, dataset: SequenceDataset, users: Sequence[int]) -> dict[str, int]:
+    """Three of `users`, chosen by rules: "typical", "won most" and "lost most", as user indices.
+
+    All re-noise through all steps, seed 0. The typical reader's curves of rank and distance lie nearest the medians
+    over `users`; the other two have the last rank that is best, and worst, as a multiple of the first prediction's.
+    """
+    data = trajectory_data(model, dataset, users, [model.diffusion.T], transition="renoise")
+    chains = [data.states(r) for r in range(len(users))]
+    gain = [log2(chain[1]["rank"] / chain[-1]["rank"]) for chain in chains]
+    order = sorted(range(len(users)), key=gain.__getitem__)
+    return {"typical": users[typical(data)], "won most": users[order[-1]], "lost most": users[order[0]]}
+
+
 def step_player(
     model: DiffusionRecommender, dataset: SequenceDataset, readers: Sequence[int], seeds: Sequence[int] = (0, 1, 2)
 ) -> Player:
-    """Play `model` for some readers: all steps beside a quarter of them, by re-noising or by the posterior."""
+    """Play `model` for some readers: all steps beside a quarter of them, by re-noising or by the posterior.
+
+    One button more than in every player puts the two ways to move beside each other, at the end of all steps.
+    """
     T = model.diffusion.T
     chains = [
         trajectory_data(model, dataset, readers, counts(T), seeds, transition, name)
         for transition, name in (("renoise", "re-noise"), ("posterior", "posterior"))
     ]
-    return player(*chains, panels=[("re-noise", T), ("re-noise", max(1, T // 4))])
+    both = [("re-noise", T), ("posterior", T)]
+    panels = [("re-noise", T), ("re-noise", max(1, T // 4))]
+    return player(*chains, panels=panels, more=[("Two ways to move", 0, both)])

@@ -75,3 +75,18 @@ def test_the_player_offers_both_ways_to_move(model, books):
     assert [source["name"] for source in widget.sources] == ["re-noise", "posterior"]
     assert widget.sources[0]["steps"] == lesson.explorer.counts(T) == [8, 4, 2, 1]
     assert widget.state["panels"] == [{"source": 0, "steps": 0}, {"source": 0, "steps": 2}]
+    assert widget.guides[-1]["part"]["panels"] == [{"source": 0, "steps": 0}, {"source": 1, "steps": 0}]
+
+
+def test_the_readers_of_the_player_are_chosen_by_their_walks(model, books):
+    users = range(100, 130)
+    found = lesson.explorer.readers_to_show(model, books, users)
+    history = pad([books.history(user)[:-1].tolist() for user in users], model.max_len)
+    target = torch.stack([books.history(user)[-1] for user in users])
+    with torch.inference_mode():
+        walk = list(model.trajectory(history, T, users=users, transition="renoise"))
+        first, last = (ranks(model.rounding(walk[i].x0_hat, history), target).double() for i in (1, -1))
+    gain = first / last
+    assert gain[found["won most"] - 100] == gain.max() > 1
+    assert gain[found["lost most"] - 100] == gain.min() < 1
+    assert found["typical"] in users
