@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import torch
-from matplotlib.figure import Figure
+import traitlets
 from torch import Tensor
 
 from diffrec_lite.layers import CondLN
 from diffrec_lite.lessons.cond_layer_norm import figures
 from diffrec_lite.models import DCRec
-from diffrec_lite.widgets.explorer import Explorer, choice, explorer, slider
+from diffrec_lite.widgets import style
+from diffrec_lite.widgets.explorer import CSS, Board, question, script
 
 SHOWN = 8  # books of a history in the picture
 
@@ -122,35 +125,109 @@ def silenced(model: DCRec, channel: str) -> Iterator[DCRec]:
             hook.remove()
 
 
-def fields_explorer(model: DCRec, readers: Mapping[str, Sequence[int]], titles: Sequence[str]) -> Explorer:
-    """Pick a reader, a layer and a step; see the gain and shift that each book of the history sets.
+def asked(several: Sequence[Fields], genres: Sequence[str], step: int) -> dict[str, Any]:
+    """The question before the explorer: what two books share whose dials are nearly the same at a step.
 
-    `readers` maps a label to a history, oldest first; the last eight books are shown. `titles[i]` names item i.
+    Every position of every history is compared with the one of another book whose gain and shift are nearest.
+    `genres[i]` is that of item i.
+    """
+    dials = torch.cat([torch.cat(one.at(step), dim=1) for one in several])
+    books = torch.tensor([book for one in several for book in one.books])
+    places = torch.tensor([place for one in several for place in range(len(one.books))])
+    kinds = torch.tensor([sorted(set(genres)).index(genres[book]) for book in books.tolist()])
+    apart = torch.cdist(dials, dials).masked_fill(books[:, None] == books, torch.inf)
+    nearest, other = apart.argmin(1), apart.isfinite()
+    genre = float((kinds[nearest] == kinds).double().mean())
+    place = float((places[nearest] == places).double().mean())
+    chance = float((kinds[:, None] == kinds)[other].double().mean())
+    options = ["the genre", "the place in the history", "neither"]
+    return question(
+        "Two rows of these maps look alike. What do their books share, as a rule?",
+        options,
+        2 if max(genre, place) < 0.5 else int(place > genre),
+        f"For {100 * genre:.0f} % of the {len(books)} positions of these readers, the most similar position is that of "
+        f"a book of the same genre (by chance: {100 * chance:.0f} %); for {100 * place:.0f} % it has the same place.",
+    )
+
+
+class FieldMaps(Board):
+    """Pickers for the reader, the layer, the step and a feature; gain and shift as strips, and as numbers.
+
+    `state` holds the index of each picker's value.
+    """
+
+    _esm = script(Path(__file__).with_suffix(".js"))
+    _css = CSS + Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
+
+    alt = traitlets.Unicode(
+        "Two heat maps, gain and shift: a row for each book of the history, a column for each feature."
+    ).tag(sync=True)
+    state = traitlets.List([0, 0, 0, 0]).tag(sync=True)
+
+    def shown(self) -> dict[str, Any]:
+        """What the maps show now: gain and shift in hundredths, and the readout."""
+        return self.data["states"]["/".join(map(str, self.state[:3]))]
+
+    def picture(self) -> bytes:
+        reader, layer, _, _ = self.state
+        now, titles = self.shown(), [book["title"] for book in self.data["books"][reader]]
+        gain, shift = (torch.tensor(now[name]) / 100 for name in ("gain", "shift"))
+        return style.small_png(figures.field_maps(gain, shift, titles, self.data["reach"][layer]))
+
+
+def fields_explorer(
+    model: DCRec, readers: Mapping[str, Sequence[int]], titles: Sequence[str], genres: Sequence[str]
+) -> FieldMaps:
+    """Pick a reader, a layer, a step and a feature; see the gain and shift that each book of the history sets.
+
+    `readers` maps a label to a history, oldest first; the last eight books are shown. `titles[i]` and `genres[i]` are
+    those of item i.
     """
     names = list(cond_layers(model))
     names = [names[0], names[-1]]
     T = model.diffusion.T
     steps = sorted({max(1, round(T * share)) for share in (0, 0.25, 0.5, 0.75, 1)})
-    made = {(reader, layer): fields(model, books, layer) for reader, books in readers.items() for layer in names}
-    reach = {layer: _reach([made[reader, layer] for reader in readers]) for layer in names}
+    made = [[fields(model, books, layer) for layer in names] for books in readers.values()]
+    states = {
+        f"{r}/{k}/{s}": {
+            "gain": _hundredths(one.at(step)[0]),
+            "shift": _hundredths(one.at(step)[1]),
+            "strongest": int(one.strength()[step - 1, -SHOWN:].argmax()),
+            "text": describe(one, step, titles),
+        }
+        for r, layers in enumerate(made)
+        for k, one in enumerate(layers)
+        for s, step in enumerate(steps)
+    }
+    kinds = sorted(set(genres[1:]))
+    data = {
+        "readers": list(readers),
+        "layers": names,
+        "steps": steps,
+        "features": made[0][0].gain.shape[-1],
+        "books": [
+            [
+                {"title": titles[i], "genre": genres[i], "tint": _tint(kinds.index(genres[i]))}
+                for i in one.books[-SHOWN:]
+            ]
+            for one, _ in made
+        ],
+        "reach": [round(_reach([layers[k] for layers in made]), 2) for k in range(len(names))],
+        "palette": figures.PALETTE,
+        "states": states,
+    }
+    middle = len(steps) // 2
+    asks = asked([layers[0] for layers in made], genres, steps[middle])
+    return FieldMaps(data=data, ask=asks, state=[0, 0, middle, 0])
 
-    def draw(reader: str, layer: str, step: int) -> Figure:
-        gain, shift = made[reader, layer].at(step)
-        shown = [titles[book] for book in made[reader, layer].books[-SHOWN:]]
-        return figures.field_maps(gain[-SHOWN:], shift[-SHOWN:], shown, reach[layer])
 
-    def readout(reader: str, layer: str, step: int) -> str:
-        return describe(made[reader, layer], step, titles)
+def _tint(kind: int) -> str:
+    return style.GENRES[kind % len(style.GENRES)]
 
-    return explorer(
-        draw,
-        readout,
-        title="Scale and shift of a trained DCRec",
-        alt="Two heat maps, gain and shift: a row for each book of the history, a column for each feature.",
-        reader=choice("Reader", readers),
-        layer=choice("Layer", names),
-        step=slider("Step t", steps, start=steps[len(steps) // 2]),
-    )
+
+def _hundredths(values: Tensor) -> list[list[int]]:
+    """The last books' numbers `(L, d)` in hundredths: half as long on their way to the page."""
+    return (100 * values[-SHOWN:]).round().int().tolist()
 
 
 def describe(shown: Fields, step: int, titles: Sequence[str]) -> str:

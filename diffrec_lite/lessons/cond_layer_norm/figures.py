@@ -10,10 +10,16 @@ import pandas as pd
 import torch
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from diffrec_lite.widgets import style
+
+# The colours of a gain or a shift, from far below a plain layer norm's to far above it. Few of them, so that pictures
+# stay small.
+COLOURS = colormaps[style.DIVERGING].resampled(15)
+PALETTE = [to_hex(COLOURS(k)) for k in range(COLOURS.N)]
 
 
 def lengths(curves: Mapping[str, Sequence[float]]) -> Figure:
@@ -99,8 +105,7 @@ def field_maps(gain: Tensor, shift: Tensor, titles: Sequence[str], reach: float 
     White is a plain layer norm: gain 1, shift 0. Colours end at `reach` on either side.
     """
     fig, (left, right) = style.axes(1, 2, size=(7.6, 0.9 + 0.26 * len(titles)), sharey=True)
-    # Few colours, so that an explorer can keep its pictures small.
-    options = {"cmap": colormaps[style.DIVERGING].resampled(15), "aspect": "auto", "interpolation": "nearest"}
+    options = {"cmap": COLOURS, "aspect": "auto", "interpolation": "nearest"}
     first = left.imshow(gain.numpy(), vmin=1 - reach, vmax=1 + reach, **options)
     second = right.imshow(shift.numpy(), vmin=-reach, vmax=reach, **options)
     left.set(title="gain (1 + scale)", xlabel="feature")

@@ -10,6 +10,7 @@ from diffrec_lite.lessons import cond_layer_norm as lesson
 
 T, D, ITEMS = 6, 8, 12
 TITLES = ["", *(f"Book {i}" for i in range(1, ITEMS + 1))]
+GENRES = ["", *(("Crime", "Space")[i % 2] for i in range(1, ITEMS + 1))]
 
 
 @pytest.fixture
@@ -101,13 +102,48 @@ def test_silencing_refuses_an_unknown_channel(model):
 
 
 def test_explorer_shows_the_state_it_names(model):
-    explorer = lesson.explorer.fields_explorer(model, {"Ben": [4, 5]}, TITLES)
-    assert len(explorer.readouts) == 2 * len({1, 2, 3, 4, 6})
-    picture, text = explorer.frame(reader="Ben", layer="final", step=6)
-    assert text.startswith("Step 6.") and "Book 4" in text and "Book 5" in text
-    assert picture != explorer.frame(reader="Ben", layer="final", step=1)[0]
-    strength = lesson.explorer.fields(model, [4, 5], "final").strength()[5]
-    assert f"Strongest: Book {4 + int(strength.argmax())} ({strength.max():.2f})" in text
+    explorer = lesson.explorer.fields_explorer(model, {"Ben": [4, 5]}, TITLES, GENRES)
+    steps = explorer.data["steps"]
+    assert len(explorer.data["states"]) == 2 * len(steps) and (steps[0], steps[-1]) == (1, T)
+    first = explorer.picture()
+    explorer.state = [0, 1, len(steps) - 1, 0]
+    assert explorer.picture() != first
+    shown = explorer.shown()
+    assert shown["text"].startswith("Step 6.") and "Book 4" in shown["text"] and "Book 5" in shown["text"]
+    found = lesson.explorer.fields(model, [4, 5], "final")
+    gain, shift = found.at(6)
+    assert torch.allclose(torch.tensor(shown["gain"]) / 100, gain, atol=0.0051)
+    assert torch.allclose(torch.tensor(shown["shift"]) / 100, shift, atol=0.0051)
+    strength = found.strength()[5]
+    assert f"Strongest: Book {4 + int(strength.argmax())} ({strength.max():.2f})" in shown["text"]
+    assert shown["strongest"] == int(strength.argmax())
+    assert [book["genre"] for book in explorer.data["books"][0]] == ["Crime", "Space"]
+
+
+def made(dials, books):
+    """Fields of one step whose gains are these numbers, one a position."""
+    gain = torch.tensor(dials)[None, :, None]
+    return lesson.explorer.Fields(books, gain, torch.zeros_like(gain))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "answer"),
+    [
+        # Books 2, 4, 6 are of one genre, 1, 3, 5 of the other.
+        (([1.0, 5.0, 1.1], [2, 1, 4]), ([5.1, 1.2, 5.2], [3, 6, 5]), "the genre"),
+        (([1.0, 5.0, 9.0], [2, 1, 4]), ([1.1, 5.1, 9.1], [3, 6, 5]), "the place in the history"),
+        (([1.0, 5.0, 9.0], [2, 4, 1]), ([5.1, 9.1, 1.1], [1, 6, 3]), "neither"),
+    ],
+)
+def test_the_answer_to_the_question_is_counted(first, second, answer):
+    asked = lesson.explorer.asked([made(*first), made(*second)], GENRES, 1)
+    assert asked["options"][asked["right"]] == answer
+    assert "of the 6 positions" in asked["told"]
+
+
+def test_a_book_is_not_compared_with_itself():
+    asked = lesson.explorer.asked([made([1.0, 5.0], [2, 1]), made([1.0, 1.1], [2, 4])], GENRES, 1)
+    assert asked["told"].startswith("For 75 %")  # book 1 alone is nearest to one of another genre
 
 
 def test_only_the_last_eight_books_are_named(model):
