@@ -9,7 +9,7 @@ import torch
 from diffrec_lite.data import SequenceDataset, pad
 from diffrec_lite.models import DiffusionRecommender
 from diffrec_lite.widgets.player import Player, player
-from diffrec_lite.widgets.trajectories import trajectory_data
+from diffrec_lite.widgets.trajectories import trajectory_data, typical
 
 TRANSITION = "renoise"  # one way to move for all, so that a draw of noise means the same in every panel
 
@@ -35,6 +35,14 @@ def model_player(
         for name, model in models.items()
     ]
     return player(*chains, panels=[(name, quarter) for name in models])
+
+
+def typical_reader(models: Mapping[str, DiffusionRecommender], dataset: SequenceDataset, users: Sequence[int]) -> int:
+    """Of `users`, the one whose curves of rank and distance lie nearest the medians, summed over the `models`."""
+    walks = [
+        trajectory_data(m, dataset, users, [max(1, m.diffusion.T // 4)], (0,), TRANSITION) for m in models.values()
+    ]
+    return users[typical(*walks)]
 
 
 @torch.inference_mode()

@@ -10,6 +10,7 @@ from diffrec_lite.data import load
 from diffrec_lite.lessons import hybrid as lesson
 from diffrec_lite.metrics import compare
 from diffrec_lite.noise import Noise
+from diffrec_lite.widgets.trajectories import trajectory_data, typical
 
 SMALL = {"d": 8, "blocks": 1, "heads": 2, "T": 8, "sampling_steps": 1}
 REPAIRED = {**SMALL, "stream": "guess", "signal": 0.1, "slot": True, "positions": "after", "rounding_by": "inner"}
@@ -126,6 +127,14 @@ def test_the_player_has_a_panel_for_each_model_on_the_same_noise(built, books):
     assert widget.sources[0]["steps"] == [8, 2, 1]
     first, second = (data.states(1, 8)[4]["t"] for data in widget.trajectories[:2])
     assert first == second
+
+
+def test_the_typical_reader_is_sought_over_all_models(built, books):
+    users = range(40, 52)
+    found = lesson.explorer.typical_reader(built, books, users)
+    walks = [trajectory_data(model, books, users, [2], transition="renoise") for model in built.values()]
+    assert found == users[typical(*walks)]
+    assert {users[typical(walk)] for walk in walks} != {found}  # no single model decides it
 
 
 def test_models_with_other_steps_cannot_share_a_player(built, books):

@@ -1,5 +1,7 @@
 """The figures and the explorer of notebook 05 say what the sampler does."""
 
+import statistics
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from diffrec_lite.diffusion import GaussianDiffusion
 from diffrec_lite.evaluation import evaluate
 from diffrec_lite.lessons import step_skipping as lesson
 from diffrec_lite.metrics import ranks
+from diffrec_lite.widgets.trajectories import trajectory_data
 
 T = 8
 
@@ -90,3 +93,30 @@ def test_the_readers_of_the_player_are_chosen_by_their_walks(model, books):
     assert gain[found["won most"] - 100] == gain.max() > 1
     assert gain[found["lost most"] - 100] == gain.min() < 1
     assert found["typical"] in users
+
+
+def test_the_table_of_the_walk_agrees_with_the_players_states(model, books, monkeypatch):
+    users = range(60, 73)
+    table = lesson.explorer.along_the_walk(model, books, users, [T - 1, 3, 0])
+    assert table.index.tolist() == [T - 1, 3, 0]
+    data = trajectory_data(model, books, users, [T], transition="renoise")
+    for t in table.index:
+        states = [data.states(r)[T - t] for r in range(13)]
+        for name in ("rank", "distance"):
+            assert table[name][t] == pytest.approx(statistics.median(s[name] for s in states), abs=1e-3)
+    # Of a model whose predictions only grow, none turns: with the length kept, they stay where they are.
+    monkeypatch.setattr(type(model), "trajectory", growing(model.trajectory))
+    table = lesson.explorer.along_the_walk(model, books, users, [T - 1, 3, 0])
+    assert table["length kept"].tolist() == pytest.approx([table.distance[T - 1]] * 3)
+    assert table.length.tolist() == pytest.approx([table.length[T - 1] * grown for grown in (1, 5, 8)])
+
+
+def growing(walk):
+    """A walk in which every prediction is the first one, times the number of its move."""
+
+    def trajectory(self, *given, **options):
+        states = list(walk(*given, **options))
+        for move, state in enumerate(states):
+            yield state if move == 0 else state._replace(x0_hat=move * states[1].x0_hat)
+
+    return trajectory
