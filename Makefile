@@ -7,7 +7,7 @@ START  := notebooks/00_start_here.ipynb
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: lab test notebooks site release format clean
+.PHONY: lab test notebooks site student grade format clean
 
 # Without a screen (a server, a container, CI) the address is printed and no browser is opened.
 lab: .venv/course
@@ -28,9 +28,14 @@ test: .venv/test
 notebooks: .venv/test
 	$(BIN)/python tools/notebooks.py
 
-# Write the student versions, without solutions, to build/release.
-release: .venv/test
-	$(BIN)/python tools/release.py
+# Write what a class gets, without solutions, to build/student and build/student.zip.
+student: .venv/test
+	$(BIN)/python tools/student.py
+
+# Grade what a class handed in: make grade SUBMISSIONS=folder. The results go to build/grades.
+grade: .venv/test
+	@[ -n "$(SUBMISSIONS)" ] || { echo "say where the submissions are: make grade SUBMISSIONS=folder"; exit 1; }
+	$(BIN)/python tools/grade.py "$(SUBMISSIONS)"
 
 # Write the course as a site that needs no network: build/site/index.html.
 site: .venv/test

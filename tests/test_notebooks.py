@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from lint_notebooks import aids, check, course_complaints, sources
-from release import folded, release, with_outputs, with_solutions_near
+from student import folded, student, with_outputs
 
 from notebooks import NOTEBOOKS, WIDGET_VIEW, course, execute, normalise
 
@@ -27,9 +27,9 @@ def test_the_notebooks_fit_together():
 def released(tmp_path_factory):
     """The folder with every student version."""
     pytest.importorskip("nbgrader", reason="student versions need nbgrader")
-    folder = tmp_path_factory.mktemp("release")
-    assert [path.name for path in release(COURSE, folder)] == [path.name for path in COURSE]
-    return folder
+    written = student(COURSE, tmp_path_factory.mktemp("student"))
+    assert [path.name for path in written] == [path.name for path in COURSE]
+    return written[0].parent
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +46,9 @@ def students(released):
 
 @names
 def test_only_the_exercises_of_the_student_version_fail(path, students):
-    source, student = nbformat.read(path, as_version=4), students[path.stem]
+    source, theirs = nbformat.read(path, as_version=4), students[path.stem]
     wrong, failed_checks = [], 0
-    for index, cell in enumerate(student.cells):
+    for index, cell in enumerate(theirs.cells):
         assert "BEGIN SOLUTION" not in cell.source
         errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
         grading = cell.metadata.get("nbgrader", {})
@@ -65,27 +65,14 @@ def test_only_the_exercises_of_the_student_version_fail(path, students):
 
 @names
 def test_the_student_version_can_be_read_without_a_kernel(path, released):
-    source, student = (nbformat.read(folder / path.name, as_version=4) for folder in (path.parent, released))
-    code_cells = ([cell for cell in book.cells if cell.cell_type == "code"] for book in (source, student))
+    books = [nbformat.read(folder / path.name, as_version=4) for folder in (path.parent, released)]
+    code_cells = ([cell for cell in book.cells if cell.cell_type == "code"] for book in books)
     for solved, cell in zip(*code_cells, strict=True):
         if "nbgrader" in cell.metadata:
             assert (cell.outputs, cell.execution_count) == ([], None), "an exercise shows what the solution gave"
         else:
             assert (cell.source, cell.outputs) == (solved.source, solved.outputs)
     assert (released / "notation.md").read_bytes() == (NOTEBOOKS / "notation.md").read_bytes()
-
-
-@names
-def test_the_solutions_stand_apart_and_folded(path, released):
-    solved = nbformat.read(released / "solutions" / path.name, as_version=4)
-    for cell in solved.cells:
-        is_solution = bool(cell.metadata.get("nbgrader", {}).get("solution"))
-        assert is_solution == ("BEGIN SOLUTION" in cell.source) == ("jupyter" in cell.metadata)
-    student = nbformat.read(released / path.name, as_version=4)
-    checks = [index for index, cell in enumerate(student.cells) if cell.metadata.get("nbgrader", {}).get("grade")]
-    assert checks
-    for index in checks:
-        assert f"](solutions/{path.name})" in student.cells[index + 1].source
 
 
 # The tools themselves, on small notebooks.
@@ -148,18 +135,14 @@ def test_no_output_of_the_student_version_hangs_on_an_answer():
         code("size = 12", outputs()),
         code("size", outputs()),
     )
-    student = notebook(*[code(cell.source, count=None) for cell in solved.cells])
-    shown_again = [bool(cell.outputs) for cell in with_outputs(student, solved).cells]
+    blank = notebook(*[code(cell.source, count=None) for cell in solved.cells])
+    shown_again = [bool(cell.outputs) for cell in with_outputs(blank, solved).cells]
     assert shown_again == [True, False, True, False, False, False, True, True]
-    assert [cell.execution_count is None for cell in student.cells] == [not kept for kept in shown_again]
+    assert [cell.execution_count is None for cell in blank.cells] == [not kept for kept in shown_again]
 
 
-def test_a_learner_who_is_stuck_is_sent_to_the_folded_solution():
-    check_cell = code("check", nbgrader={"grade": True, "solution": False})
-    book = with_solutions_near(notebook(code("1"), check_cell, code("2")), "05_x.ipynb")
-    assert [cell.cell_type for cell in book.cells] == ["code", "code", "markdown", "code"]
-    assert "(solutions/05_x.ipynb)" in book.cells[2].source
-    cells = folded(notebook(code("1"), code("2", nbgrader=EXERCISE), check_cell)).cells
+def test_solutions_are_folded():
+    cells = folded(notebook(code("1"), code("2", nbgrader=EXERCISE), code("check", nbgrader={"grade": True}))).cells
     assert [cell.metadata.get("jupyter") for cell in cells] == [None, {"source_hidden": True}, None]
 
 

@@ -82,6 +82,8 @@ def graded(folder: dict[str, list[Path]], lessons: Sequence[Lesson], seconds: in
         verdicts = grade_all([task for _, task in tasks], seconds, bar.update)
     for (script, task), verdict in zip(tasks, verdicts, strict=True):
         notes = (*script.remarks[task.exercise.name], *verdict.notes)
+        if not verdict.passed and submissions.is_stub(task.answer, task.exercise):
+            verdict = Verdict(Status.UNANSWERED)
         script.verdicts[task.lesson.name][task.exercise.name] = Verdict(verdict.status, verdict.words, notes)
     return scripts
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -37,9 +38,9 @@ class Lesson:
     cells: tuple[str, ...]
     exercises: tuple[Exercise, ...]
 
-    def before(self, exercise: Exercise, answer: str) -> list[str]:
-        """The cells of the course, in order, that bind or change a name which the exercise or `answer` reads."""
-        read = names(exercise.check)[0] | _read(answer)
+    def before(self, exercise: Exercise, answer: Sequence[str]) -> list[str]:
+        """The cells of the course, in order, that bind or change a name which the check or cells `answer` read."""
+        read = names(exercise.check)[0].union(*map(_read, answer))
         kept: list[str] = []
         for cell in reversed(self.cells[: exercise.place]):
             of_cell, left = names(cell)

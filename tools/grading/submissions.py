@@ -21,7 +21,7 @@ from grading.lesson import Exercise, Lesson
 LARGEST = 50 * 2**20  # bytes
 MOODLE = re.compile(r"_\d+_assignsubmission_file_?$")
 CANVAS = re.compile(r"(_LATE)?_(?P<id>\d+)_\d+$")
-LESSON = re.compile(r"^(?:(?P<student>.+?)_)?(?P<name>\d\d_[a-z0-9_]+?)(?:[-_ ]?\(?\d*\)?)?\.ipynb$", re.IGNORECASE)
+LESSON = re.compile(r"^(?:(?P<student>.+)_)?(?P<name>\d\d_[a-z][a-z0-9_]*?)([- ]?\(?\d+\)?)?\.ipynb$", re.IGNORECASE)
 
 
 class UnreadableError(Exception):
@@ -38,10 +38,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Found:
-    """What a submission holds for an exercise: the answer or None, the learner's own cells above, and remarks."""
+    """What a submission holds for an exercise, and remarks."""
 
     answer: str | None
-    own: tuple[str, ...]
+    own: tuple[str, ...]  # the learner's own cells above the check, the answer among them; empty where there are none
     notes: tuple[str, ...]
 
 
@@ -173,11 +173,15 @@ def found(cells: Sequence[Cell], lesson: Lesson, exercise: Exercise) -> Found:
     given |= {_bare(text) for each in lesson.exercises for text in (each.stub, each.check)}
     checking = {each.check_name for each in lesson.exercises}
     own = [
-        cell.source
+        place
         for place, cell in enumerate(cells[:end])
         if place not in places and cell.name not in checking and _bare(cell.source) not in given
     ]
-    return Found(cells[answer].source, tuple(own), tuple(notes))
+    if is_stub(cells[answer].source, exercise):
+        # Another cell can only stand in for it when it defines the function.
+        own = own if any(_defined(exercise.stub)[0] in _defined(cells[place].source) for place in own) else []
+    order = sorted([*own, answer]) if own else []
+    return Found(cells[answer].source, tuple(cells[place].source for place in order), tuple(notes))
 
 
 def is_stub(source: str, exercise: Exercise) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import multiprocessing
@@ -28,7 +29,7 @@ HELP = "It passes with the learner's own cells above it, not without them."
 
 @dataclass(frozen=True)
 class Task:
-    """An answer to grade, and the learner's own cells that stand above its check."""
+    """An answer to grade, and, where the learner has cells of their own above its check, those and the answer."""
 
     lesson: Lesson
     exercise: Exercise
@@ -45,8 +46,8 @@ def grade_all(tasks: Sequence[Task], seconds: int, done: Callable[[], object] = 
     of_lesson: dict[str, list[int]] = {}
     for place, task in enumerate(tasks):
         of_lesson.setdefault(task.lesson.name, []).append(place)
-    shares = -(-processors // max(1, len(of_lesson)))
-    parts = [places[k::shares] for places in of_lesson.values() for k in range(shares) if places[k::shares]]
+    longest = -(-len(tasks) // processors)
+    parts = [p[k::cuts] for p in of_lesson.values() for cuts in [-(-len(p) // longest)] for k in range(cuts)]
     verdicts: dict[int, Verdict] = {}
 
     def work(places: list[int]) -> None:
@@ -90,24 +91,23 @@ def _serve(connection: Connection, lesson: Lesson, seconds: int) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         exec("from IPython.display import display", namespace)
         exec(compile(lesson.setup, "<set-up>", "exec"), namespace)
+    gc.freeze()  # what is never collected is never written to, and stays shared with the children
     while True:
         try:
             place, answer, own = connection.recv()
         except EOFError:
             return
         exercise = lesson.exercises[place]
-        verdict = _graded(lesson, exercise, answer, [answer], namespace, seconds)
+        verdict = _graded(lesson, exercise, [answer], namespace, seconds)
         if own and verdict.status in (Status.FAILED, Status.UNANSWERED):
-            with_own = _graded(lesson, exercise, "\n".join([*own, answer]), [*own, answer], namespace, seconds)
+            with_own = _graded(lesson, exercise, own, namespace, seconds)
             if with_own.passed:
                 verdict = Verdict(Status.PASSED, with_own.words, (HELP,))
         connection.send((str(verdict.status), verdict.words, verdict.notes))
 
 
-def _graded(
-    lesson: Lesson, exercise: Exercise, read: str, cells: Sequence[str], namespace: dict, seconds: int
-) -> Verdict:
-    """The verdict on `cells`, in a process that has run the cells of the course which `read` reads from."""
+def _graded(lesson: Lesson, exercise: Exercise, cells: Sequence[str], namespace: dict, seconds: int) -> Verdict:
+    """The verdict on `cells`, in a process that has run the cells of the course which they read from."""
     from grading.attempt import attempt
     from grading.child import EndedError, OutOfTimeError, in_child
 
@@ -116,7 +116,7 @@ def _graded(
     def work(_pipe: int) -> bytes:
         try:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                for cell in lesson.before(exercise, read):
+                for cell in lesson.before(exercise, cells):
                     exec(compile(cell, "<the course>", "exec"), namespace)
                 verdict = attempt(cells, exercise.check, exercise.wanted, namespace, folder, seconds)
         except Exception as problem:  # the check met what it cannot deal with
