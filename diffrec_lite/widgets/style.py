@@ -50,6 +50,8 @@ GRID = "#E6E6E6"
 MODELS = {
     "popularity": (NEUTRAL, "o"),
     "Markov": (INK, "X"),
+    "Gap": ("#591966", "<"),
+    "Ridge": ("#FF527D", ">"),
     "genre clerk": ("#882255", "v"),
     "SASRec": ("#332288", "s"),
     "DiffuRec": ("#5B8DEF", "^"),
@@ -103,15 +105,16 @@ def use() -> rc_context:
 
 
 def look(model: str) -> dict[str, str]:
-    """How a model's line is drawn, in every figure: options for `plot`.
+    """How a model's line is drawn, in every figure: options for `plot`. Capitals do not count: "sasrec" is SASRec.
 
     What follows a comma names a variant, such as "hybrid, no diffusion": the same colour and marker, but dashed and
     hollow. Raises ValueError for a model that has no colour yet.
     """
     name, _, variant = model.partition(", ")
-    if name not in MODELS:
+    looks = {known.lower(): look for known, look in MODELS.items()}
+    if name.lower() not in looks:
         raise ValueError(f"no colour for the model {name!r}: give it one in style.MODELS, beside {', '.join(MODELS)}")
-    colour, marker = MODELS[name]
+    colour, marker = looks[name.lower()]
     shown = {"color": colour, "marker": marker, "linestyle": "-"}
     return {**shown, "linestyle": "--", "markerfacecolor": "white"} if variant else shown
 

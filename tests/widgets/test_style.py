@@ -13,6 +13,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
+from diffrec_lite.data.shipped import shipped
+from diffrec_lite.models import COUNTS
 from diffrec_lite.widgets import style
 
 MEANINGS = ("HISTORY", "TARGET", "PREDICTION", "NOISE", "NEUTRAL")
@@ -77,6 +79,13 @@ def test_a_variant_looks_like_its_model_but_hollow():
     whole, variant = style.look("hybrid"), style.look("hybrid, no diffusion")
     assert (whole["color"], whole["marker"]) == (variant["color"], variant["marker"])
     assert whole["linestyle"] != variant["linestyle"] and variant["markerfacecolor"] == "white"
+
+
+@pytest.mark.parametrize(
+    "name", [*(model.__name__ for model in COUNTS), *(path.name for path in shipped("checkpoints").iterdir())]
+)
+def test_every_counting_rule_and_every_shipped_model_has_a_look(name):
+    assert style.look(name) == style.look(name.lower())
 
 
 def test_a_model_without_a_colour_is_refused():
