@@ -84,7 +84,8 @@ def sources(paths: Sequence[Path], folder: Path) -> None:
     static = folder / "_static"
     static.mkdir(parents=True)
     pages(paths, folder)
-    shutil.copy(HERE / "course.css", static)
+    for name in ("course.css", "course.js"):
+        shutil.copy(HERE / name, static)
     shutil.copy(HERE / "conf.py", folder)
     for text in (NOTEBOOKS / "notation.md", ROOT / "INSTRUCTOR.md"):
         (folder / text.name).write_text(set_formulas(text.read_text(encoding="utf-8")), encoding="utf-8")

@@ -20,6 +20,7 @@ autodoc_member_order = "bysource"
 html_theme = "sphinx_book_theme"
 html_static_path = ["_static"]
 html_css_files = ["course.css"]
+html_js_files = ["course.js"]
 html_copy_source = False
 html_show_sourcelink = False
 html_show_copyright = False
