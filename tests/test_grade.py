@@ -178,7 +178,7 @@ def test_each_student_has_a_page_that_says_what_became_of_each_exercise(class_):
     students, out, _, _ = class_
     assert len(list((out / "reports").iterdir())) == len(students)
     page = (out / "reports" / "wrong.md").read_text(encoding="utf-8")
-    assert page.startswith("# wrong: 4 of ")
+    assert page.startswith("# wrong: 2 of ")
     assert "- Exercise 2: find the bug in the grid (`05-step-grid`): **not passed**" in page
     assert "The bug is still there: step\\_grid(50, 8) ends at t = 2" in page
     assert "## 03_cross_attention: 0 of 6\n\nNot handed in." in page
