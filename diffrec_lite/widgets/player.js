@@ -6,7 +6,7 @@ const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 const said = (rank, of, distance) => `rank ${rank} of ${of}, distance ${distance.toFixed(2)}`;
 const say = (t, title, results) => `t = ${t}. True next book, ${title}: ${results.join("; ")}.`;
 const readout = (t, move, moves, prediction, noised) => `t = ${t}, move ${move} of ${moves}\nprediction: ${prediction}\nx_t: ${noised}`;
-const OUTSIDE = ", outside the plane";
+const OUTSIDE = " (outside)"; // of what the plane shows
 
 // One chain: its plane, what can be said in numbers, its curves, and the five books that it recommends.
 class Panel {
@@ -22,7 +22,8 @@ class Panel {
     this.steps = makeSelect(bar, "Steps", [], change);
     this.steps.setAttribute("aria-label", `Steps of panel ${number}`);
     this.plane = new Plane(this.root, colours);
-    this.share = make("div", this.root, undefined, "drl-share");
+    this.share = make("div", this.root, "", "drl-small");
+    make("div", this.root, "Prediction to ★ (1: two books, on average):", "drl-small");
     this.bars = ["in the plane", "in truth"].map((name) => this.bar(name));
     this.curves = new Curves(this.root, Math.max(...this.sources.map((s) => s.num_items)), model.get("span"), colours);
     const most = Math.max(...this.sources.map((s) => s.num_items)), T = this.sources[0].T, farthest = said(most, most, 99.99) + OUTSIDE;
@@ -57,7 +58,7 @@ class Panel {
     const others = (of) => [of[index], ...of.filter((_, i) => i !== index)];
     const [own, ...rest] = others(chains);
     this.curves.still(shown.T, own, rest, others(names), width);
-    this.share.textContent = `The plane holds ${Math.round(100 * shown.share)} % of the books' variance. Distance of the prediction to ★ (1: two books, on average):`;
+    this.share.textContent = `The plane holds ${Math.round(100 * shown.share)} % of the books' variance.`;
     this.longest = Math.max(...shown.runs.flat(3).filter((s) => s.x0).map((s) => s.distance));
     for (const { tick } of this.bars) tick.style.left = `${100 / this.longest}%`;
   }
@@ -253,7 +254,10 @@ function render({ model, el }) {
     }
   });
 
-  const resized = new ResizeObserver(() => update());
+  const resized = new ResizeObserver(() => {
+    update();
+    shelf.scrollToLast();
+  });
   resized.observe(row);
   model.on("change:state", follow);
   update();

@@ -44,8 +44,13 @@ class Shelf {
       const entry = makeEntry(make("li", this.read, undefined, last ? "drl-last" : ""));
       writeEntry(entry, item, source, last ? `${i + 1}, last` : String(i + 1));
     });
-    this.read.scrollLeft = this.read.scrollWidth; // the last ones say most
     writeEntry(this.next, target, source, "★ next");
+    this.scrollToLast();
+  }
+
+  // The last books say most. Also to be called when the page is laid out: before that there is nothing to scroll.
+  scrollToLast() {
+    this.read.scrollLeft = this.read.scrollWidth;
   }
 }
 

@@ -36,7 +36,7 @@ class Curve {
       shape("text", svg, { x: LEFT - 5, y: this.y(value) + 4, "text-anchor": "end" }, String(value));
     }
     line(LEFT, bottom, width - RIGHT, bottom, "#666");
-    for (const t of new Set([T, Math.round(T / 2), Math.round(T / 4), 0]))
+    for (const t of new Set([T, ...(width < 150 ? [] : [Math.round(T / 2)]), Math.round(T / 4), 0]))
       shape("text", svg, { x: this.x(t), y: HEIGHT - 5, "text-anchor": t === T ? "start" : t ? "middle" : "end" }, t === T ? `t = ${T}` : t);
     const places = (states) => states.filter((s) => s.x0).map((s) => [this.x(s.t), this.y(s[this.key])]);
     const trace = (states, attributes) => {
@@ -63,16 +63,17 @@ class Curve {
 // Both curves of a panel, and a line that says which dashes are whose.
 class Curves {
   constructor(parent, items, [low, high], colours) {
+    make("div", parent, "By the prediction, against t; low is good:", "drl-small");
     const row = make("div", parent, undefined, "drl-curves");
     this.curves = [
-      new Curve(row, { key: "rank", title: "rank of ★ (low is good)", low: 1, high: items, ticks: RANKS, guide: 5 }, colours),
-      new Curve(row, { key: "distance", title: "distance to ★ (low is good)", low: low / 1.1, high: high * 1.1, ticks: DISTANCES, guide: 1 }, colours),
+      new Curve(row, { key: "rank", title: "rank of ★", low: 1, high: items, ticks: RANKS, guide: 5 }, colours),
+      new Curve(row, { key: "distance", title: "distance to ★", low: low / 1.1, high: high * 1.1, ticks: DISTANCES, guide: 1 }, colours),
     ];
     this.names = make("div", parent, undefined, "drl-names");
   }
 
   still(T, own, others, names, width) {
-    const each = width >= 420 ? Math.floor((width - 12) / 2) : width;
+    const each = width >= 270 ? Math.floor((width - 12) / 2) : width;
     for (const curve of this.curves) curve.still(T, own, others, each);
     this.names.replaceChildren();
     names.forEach((name, i) => {

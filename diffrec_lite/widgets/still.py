@@ -56,6 +56,7 @@ def _plane(ax: Axes, data: Trajectories, past: Sequence[dict[str, Any]], reader:
     ax.scatter(items["x"][1:], items["y"][1:], s=9, color="#c4c4c4", label="all books")
     x, y = ([items[axis][i] for i in person["history"]] for axis in "xy")
     ax.scatter(x, y, s=24, color=style.HISTORY, label="books read")
+    ax.scatter(x[-1:], y[-1:], s=75, facecolors="none", edgecolors=style.HISTORY, linewidths=1.5, label="the last one")
     noised = [within(state["xt"], shown) for state in past]
     entered = max((i for i, state in enumerate(past) if noised[i] != tuple(state["xt"])), default=-1) + 1
     ax.plot(*zip(*noised, strict=True), "D", color=style.NOISE, markersize=4, label="x_t")

@@ -31,7 +31,7 @@ SMALLEST = 10**-DIGITS  # a distance that has a logarithm
 
 @dataclass(frozen=True)
 class Trajectories:
-    """What the player shows of one model: plain numbers and texts, rounded to three decimals.
+    """What the player shows of one model: plain numbers and texts, vectors rounded to three decimals.
 
     - `items`: index = item id, entry 0 unused; `x`, `y` (place in the plane), `genre` (index into `genres`), `title`.
     - `centres`: the place of the middle of each genre. `share`: the part of the items' variance that the plane holds.
@@ -162,7 +162,7 @@ def trajectory_data(
         num_items=model.num_items,
         genres=genres,
         centres=_rounded(torch.stack(centres)),
-        share=round(float(places.square().sum() / centred.square().sum()), DIGITS),
+        share=round(float(places.square().sum() / centred.square().sum()), 2),
         apart=round(apart, DIGITS),
         items={
             "x": [0.0, *_rounded(places[:, 0])],

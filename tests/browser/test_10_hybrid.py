@@ -34,6 +34,6 @@ def test_three_models_play_side_by_side(lab, page):
     lab.stop_kernels()
     live = player.locator(".drl-live")
     before = live.inner_text()
-    player.get_by_label("Reader").select_option(value="1")
+    player.get_by_label("Reader", exact=True).select_option(value="1")
     expect(live).not_to_have_text(before)
     look(page, "10_hybrid_second_reader")
