@@ -1,4 +1,4 @@
-"""An exported page: the player and the simple explorers work from file://, offline, without a kernel."""
+"""An exported page: the player works from file://, offline, without a kernel."""
 
 from itertools import pairwise
 
@@ -8,8 +8,6 @@ import torch
 
 from diffrec_lite import models
 from diffrec_lite.data import load
-from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import explorer, slider
 from diffrec_lite.widgets.export import VIEW, export
 from diffrec_lite.widgets.player import player
 from diffrec_lite.widgets.trajectories import trajectory_data
@@ -199,22 +197,6 @@ def test_play_runs_to_the_end_and_pause_stops_it(offline, data):
     page.keyboard.press("Space")
     page.wait_for_function("document.querySelector('.drl-live').textContent.startsWith('t = 0.')")
     page.get_by_role("button", name="Play").wait_for()
-
-
-def test_a_simple_explorer_answers_too(offline):
-    def draw(step):
-        fig, ax = style.axes(size="small")
-        ax.bar([0], [step])
-        return fig
-
-    page = offline(
-        explorer(draw, lambda step: f"step {step} is shown", title="T", alt="A bar.", step=slider("Step", [1, 5]))
-    )
-    picture = page.locator(".drl-picture").get_attribute("src")
-    page.get_by_label("Step").press("ArrowRight")
-    assert page.locator(".drl-readout").inner_text() == "step 5 is shown"
-    assert page.locator(".drl-picture").get_attribute("src") != picture
-    assert page.locator(".drl-picture").get_attribute("alt") == "A bar. step 5 is shown"
 
 
 def test_formulas_are_drawn_and_code_is_left_alone(offline, data):

@@ -1,4 +1,4 @@
-"""An explorer draws every state once, knows which picture belongs to which state, and looks the same each time."""
+"""What all explorers share: a question, a stable description, and a picture where no page can be shown."""
 
 import base64
 import io
@@ -7,78 +7,59 @@ import pytest
 from PIL import Image, ImageChops
 
 from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import choice, explorer, question, slider
+from diffrec_lite.widgets.explorer import STILL, Board, question, script
 
 
-def draw(step, colour):
-    fig, ax = style.axes(size=(2, 1.5))
-    ax.bar([0], [step], color=colour)
-    ax.set_ylim(0, 4)
+def drawing():
+    fig, ax = style.axes(size="small")
+    ax.bar([0], [1], color=style.TARGET)
     return fig
 
 
-def readout(step, colour):
-    return f"{step} in {colour}"
+class Bars(Board):
+    _esm = "export default { render() {} }"
+
+    def picture(self):
+        return style.small_png(drawing()) if self.data.get("small") else style.png(drawing())
 
 
-def make(**changes):
-    options = {
-        "title": "Bars",
-        "alt": "One bar.",
-        "step": slider("Step t", [1, 2, 4], start=2),
-        "colour": choice("Colour", ["red", "blue"], texts=["Red", "Blue"]),
-    }
-    return explorer(draw, readout, **{**options, **changes})
+def decoded(png):
+    return Image.open(io.BytesIO(png))
 
 
-def test_every_state_is_there_once():
-    bars = make()
-    assert len(bars.pictures) == len(set(bars.pictures)) == len(bars.readouts) == 6
-    assert bars.controls == [
-        {"kind": "slider", "label": "Step t", "texts": ["1", "2", "4"]},
-        {"kind": "choice", "label": "Colour", "texts": ["Red", "Blue"]},
-    ]
-
-
-def test_a_frame_belongs_to_its_state():
-    bars = make()
-    picture, text = bars.frame(step=4, colour="blue")
-    assert text == "4 in blue"
-    assert picture == style.small_png(draw(4, "blue"), 90)
-    assert bars.frame()[1] == "2 in red"
-    bars.state = [0, 1]
-    assert bars.frame()[1] == "1 in blue"
-
-
-def test_the_size_is_that_of_the_picture():
-    bars = make()
-    assert tuple(bars.size) == Image.open(io.BytesIO(bars.picture())).size
-
-
-def test_the_picture_stands_in_for_the_widget():
-    bars = make()
+@pytest.mark.parametrize("small", [True, False])
+def test_the_picture_stands_in_for_the_widget_and_says_what_it_is(small):
+    bars = Bars(alt="One bar.", data={"small": small})
     data, metadata = bars._repr_mimebundle_()
-    assert data["text/plain"] == "Explorer: One bar." == repr(make())
-    stored, picture = (
-        Image.open(io.BytesIO(png)).convert("RGB") for png in (base64.b64decode(data["image/png"]), bars.picture())
-    )
-    assert (stored.width, stored.height) == (picture.width, picture.height + 26)
-    upper = ImageChops.difference(stored.crop((0, 0, *picture.size)), picture)
-    assert max(high for _, high in upper.getextrema()) < 40  # the palette is another, the picture the same
-    line = stored.crop((0, picture.height, *stored.size)).convert("L")
-    assert line.getextrema()[0] < 100  # something is written below it
+    assert data["text/plain"] == "Explorer: One bar." == repr(Bars(alt="One bar."))
     assert metadata["image/png"]["alt"] == "One bar."
     assert "application/vnd.jupyter.widget-view+json" in data
+    stored, picture = decoded(base64.b64decode(data["image/png"])), decoded(bars.picture())
+    assert stored.mode == ("P" if small else "RGB")
+    stored, picture = stored.convert("RGB"), picture.convert("RGB")
+    assert stored.width == picture.width and stored.height > picture.height
+    upper = ImageChops.difference(stored.crop((0, 0, *picture.size)), picture)
+    assert max(high for _, high in upper.getextrema()) < 40  # a palette may be another, the picture is the same
+    line = stored.crop((0, picture.height, *stored.size)).convert("L")
+    ink = [x for x in range(line.width) if min(line.getpixel((x, y)) for y in range(line.height)) < 100]
+    assert "Run this cell" in STILL and len(ink) > 100 and max(ink) < line.width - 10  # all of it is on the picture
+
+
+def test_it_looks_the_same_each_time():
+    one, two = (Bars(alt="One bar.", data={"small": True})._repr_mimebundle_()[0] for _ in range(2))
+    assert one["image/png"] == two["image/png"]
+
+
+def test_a_question_is_unanswered_at_first():
+    asked = question("Which?", ["this", "that"], 1, "That it is.")
+    bars = Bars(alt="One bar.", ask=asked)
+    assert bars.guess == -1 and bars.get_state()["ask"] == asked
+    assert asked == {"text": "Which?", "options": ["this", "that"], "right": 1, "told": "That it is."}
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: make(alt=" "), "alt"),
-        (lambda: make(step=slider("Step t", range(400))), "states"),
-        (lambda: slider("Step t", []), "no values"),
-        (lambda: choice("Colour", ["red"], start="green"), "green"),
-        (lambda: choice("Colour", ["red"], texts=[]), "texts"),
         (lambda: question("Which?", ["one"], 0, "One."), "two options"),
         (lambda: question("Which?", ["one", "two"], 2, "None."), "right one"),
     ],
@@ -86,3 +67,9 @@ def test_the_picture_stands_in_for_the_widget():
 def test_a_mistake_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_script_stands_behind_its_helpers(tmp_path):
+    (tmp_path / "own.js").write_text("export default { render };")
+    whole = script(tmp_path / "own.js")
+    assert whole.index("function make(") < whole.index("function askFirst(") < whole.index("export default")

@@ -54,7 +54,7 @@ function render({ model, el }) {
     const further = 1 + 1.4 / Math.max(Math.hypot(...centre), 1e-9); // the name stands outside of its dots
     const place = centre.map((v) => v * further);
     shape("text", svg, {
-      x: Math.min(Math.max(x(place), 28), SIZE - 28), y: y(place) + 4, "text-anchor": "middle", "font-size": 12, fill: colours.ink,
+      x: Math.min(Math.max(x(place), 30), SIZE - 30), y: y(place) + 4, "text-anchor": "middle", "font-size": 13, fill: colours.ink,
       stroke: colours.genres[g % colours.genres.length], "stroke-width": 5, "stroke-linejoin": "round", "paint-order": "stroke",
     }, genre);
   });
