@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -60,7 +60,7 @@ def grade_all(tasks: Sequence[Task], seconds: int, done: Callable[[], object] = 
     return [verdicts[place] for place in range(len(tasks))]
 
 
-def _worker(tasks: Sequence[Task], seconds: int):
+def _worker(tasks: Sequence[Task], seconds: int) -> Iterator[Verdict]:
     """Yield the verdict on each task, all of one lesson, from one worker process."""
     context = multiprocessing.get_context("forkserver")
     ours, theirs = context.Pipe()
