@@ -182,3 +182,16 @@ def test_each_student_has_a_page_that_says_what_became_of_each_exercise(class_):
     assert "- Exercise 2: find the bug in the grid (`05-step-grid`): **not passed**" in page
     assert "The bug is still there: step\\_grid(50, 8) ends at t = 2" in page
     assert "## 03_cross_attention: 0 of 6\n\nNot handed in." in page
+
+
+def test_a_mark_that_was_given_by_hand_stays_when_the_class_is_graded_again(tmp_path):
+    folder, out = tmp_path / "submissions", tmp_path / "grades"
+    (folder / "ada").mkdir(parents=True)
+    (handed_out,) = gradebook.student_versions(tmp_path / "handed_out", [SOURCE])
+    nbformat.write(handed_out, folder / "ada" / SOURCE.name)  # nothing is answered, so nothing is run
+    assert grade_class(folder, out, [SOURCE])[0].marks == {LESSON: 0}
+    with Gradebook(f"sqlite:///{out / 'nbgrader' / 'gradebook.db'}") as book:
+        book.find_grade(CHECK, LESSON, LESSON, "ada").manual_score = 1
+        book.db.commit()
+    assert grade_class(folder, out, [SOURCE])[0].marks == {LESSON: 1}
+    assert rows(out / "grades.csv")[1] == ["ada", "1", "1", "6"]
