@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from diffrec_lite import models
-from diffrec_lite.lessons import start_here
-from diffrec_lite.lessons.start_here.environment import FINE
+from diffrec_lite.lessons.environment import FINE, environment
 
 
 def said(capsys):
-    start_here.environment()
+    environment()
     return capsys.readouterr().out.strip()
 
 
