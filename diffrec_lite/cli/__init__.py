@@ -1,9 +1,10 @@
-"""The command line: `diffrec-lite data | train | recommend | evaluate | compare | bench | figures | course`.
+"""The command line: `diffrec-lite data | train | recommend | evaluate | compare | bench | leaderboard | figures |
+course`.
 
 Every mistake that a user can make ends in one line on stderr and exit code 2 (1 where `course` would have replaced a
 learner's notebook). Set DIFFREC_TRACEBACK=1 to see where it happened. The commands stand in `commands.py` (data,
-training, recommendations), `results.py` (how good and how fast models are), `figures.py` (the survey's) and `course.py`
-(the notebooks); what they share in `options.py`, what they print in `output.py`.
+training, recommendations), `results.py` (how good and how fast models are), `leaderboard.py` (of a class), `figures.py`
+(the survey's) and `course.py` (the notebooks); what they share in `options.py`, what they print in `output.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 
-from diffrec_lite.cli import commands, course, figures, results  # noqa: F401 - each adds its commands to the program
+from diffrec_lite.cli import commands, course, figures, leaderboard, results  # noqa: F401 - each adds its commands to the program
 from diffrec_lite.cli.options import app
 from diffrec_lite.cli.output import escape_what_cannot_be_shown
 
