@@ -5,6 +5,12 @@ const HEIGHT = 104, LEFT = 36, RIGHT = 10, TOP = 20, BOTTOM = 20;
 const RANKS = [1, 5, 25, 125, 625, 3125, 15625], DISTANCES = [0.01, 0.03, 0.1, 0.3, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 32, 64];
 const DASHES = ["6 3", "2 3", "8 2 2 2"];
 
+// The line of a panel's own chain, i = 0, and of the other panels' chains.
+function lineOf(i, colours) {
+  if (i === 0) return { stroke: colours.prediction, "stroke-width": 2.4 };
+  return { stroke: "#444", "stroke-width": 1.4, "stroke-dasharray": DASHES[(i - 1) % DASHES.length] };
+}
+
 class Curve {
   // `key` of a state is drawn on a logarithmic axis from `low` to `high`; `guide` is a value with a line of its own.
   constructor(parent, { key, title, low, high, ticks, guide }, colours) {
@@ -38,21 +44,25 @@ class Curve {
     line(LEFT, bottom, width - RIGHT, bottom, "#666");
     for (const t of new Set([T, ...(width < 150 ? [] : [Math.round(T / 2)]), Math.round(T / 4), 0]))
       shape("text", svg, { x: this.x(t), y: HEIGHT - 5, "text-anchor": t === T ? "start" : t ? "middle" : "end" }, t === T ? `t = ${T}` : t);
-    const places = (states) => states.filter((s) => s.x0).map((s) => [this.x(s.t), this.y(s[this.key])]);
+    // All of each chain, faint, and over it what the clock has reached.
     const trace = (states, attributes) => {
-      shape("polyline", svg, { points: points(places(states)), fill: "none", ...attributes });
-      if (states.length <= 10) for (const [cx, cy] of places(states)) shape("circle", svg, { cx, cy, r: 2.2, fill: attributes.stroke, opacity: attributes.opacity ?? 1 });
+      shape("polyline", svg, { points: points(this.places(states)), ...attributes, opacity: 0.3 });
+      return { states, past: shape("polyline", svg, attributes) };
     };
-    trace(own, { stroke: colours.prediction, "stroke-width": 2.4, opacity: 0.3 }); // all of it, faint
-    this.past = shape("polyline", svg, { fill: "none", stroke: colours.prediction, "stroke-width": 2.4 });
-    others.forEach((states, i) => trace(states, { stroke: "#444", "stroke-width": 1.3, "stroke-dasharray": DASHES[i % DASHES.length] }));
+    this.traces = [own, ...others].map((states, i) => trace(states, { fill: "none", ...lineOf(i, colours) }));
     this.cursor = line(0, TOP - 2, 0, bottom, colours.ink);
     this.mark = shape("rect", svg, { width: 9, height: 9, fill: colours.prediction, stroke: "#fff" });
   }
 
+  // A chain of one step has one prediction: a stroke shows it, since a line needs two ends.
+  places(states) {
+    const places = states.filter((s) => s.x0).map((s) => [this.x(s.t), this.y(s[this.key])]);
+    return places.length === 1 ? [[places[0][0] - 6, places[0][1]], places[0]] : places;
+  }
+
   show(place, t) {
-    const now = this.own[place], past = this.own.slice(0, place + 1).filter((s) => s.x0);
-    this.past.setAttribute("points", points(past.map((s) => [this.x(s.t), this.y(s[this.key])])));
+    const now = this.own[place];
+    for (const { states, past } of this.traces) past.setAttribute("points", points(this.places(states.filter((s) => s.t >= t))));
     for (const end of ["x1", "x2"]) this.cursor.setAttribute(end, this.x(t));
     this.mark.style.display = now.x0 ? "" : "none";
     this.mark.setAttribute("x", this.x(now.t) - 4.5);
@@ -79,9 +89,7 @@ class Curves {
     names.forEach((name, i) => {
       const line = make("span", this.names, undefined, "drl-name");
       const sample = shape("svg", line, { width: 30, height: 8, "aria-hidden": "true" });
-      const look = i ? { stroke: "#444", "stroke-width": 1.3, "stroke-dasharray": DASHES[(i - 1) % DASHES.length] }
-        : { stroke: this.curves[0].colours.prediction, "stroke-width": 2.4 };
-      shape("line", sample, { x1: 0, y1: 4, x2: 28, y2: 4, ...look });
+      shape("line", sample, { x1: 0, y1: 4, x2: 28, y2: 4, ...lineOf(i, this.curves[0].colours) });
       make("span", line, name);
     });
   }

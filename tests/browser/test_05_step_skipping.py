@@ -12,6 +12,8 @@ def test_the_player_steps_and_changes_reader(lab, page):
     expect(left).to_contain_text("t = 32, move 0 of 32")
     expect(left).to_contain_text("prediction: none yet; x_t is pure noise")
     expect(player.get_by_text("This is pure noise.").first).to_be_visible()
+    read, last = (player.locator(place).last.bounding_box() for place in (".drl-read", ".drl-read li"))
+    assert last["x"] + last["width"] <= read["x"] + read["width"] + 1  # the last book is in sight
     look(page, "05_step_skipping_start")
 
     # What the text below the player says of its typical reader, and of the two ways to move.
