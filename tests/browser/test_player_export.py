@@ -25,7 +25,7 @@ SIZES = """root => [...root.querySelectorAll("*")].filter(one => [...one.childNo
 def data():
     books = load("bookshop")
     torch.manual_seed(0)
-    model = models.build("dcrec", books.num_items, d=16, blocks=1, heads=2, T=8).eval()
+    model = models.build("dcrec", books.num_items, d=16, blocks=1, heads=2, T=8, signal=0.1).eval()
     return trajectory_data(model, books, [3, 8], steps=[8, 2, 1], seeds=[0, 1])
 
 
@@ -170,7 +170,7 @@ def test_a_book_lights_up_in_plane_list_and_shelf_by_pointer_focus_and_tap(offli
     assert lit.all_text_contents() == ["", ""]
 
 
-@pytest.mark.parametrize("width", [1400, 400])
+@pytest.mark.parametrize("width", [1400, 400, 320])
 def test_nothing_jumps_and_nothing_sticks_out(offline, data, width):
     page = offline(player(data, panels=[("DCRec", 8), ("DCRec", 2)]))
     page.set_viewport_size({"width": width, "height": 900})
