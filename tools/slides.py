@@ -27,6 +27,7 @@ def _keep(folder, name):
 
     def show_and_keep(fig, alt):
         show(fig, alt)
+        fig.set_layout_engine("none")  # it stays as it was shown: a second layout would start from the first
         own = f"{{name}}_{{next(numbers):02}}"
         (folder / f"{{own}}.svg").write_bytes(survey.Drawing(own, own, alt, fig).svg())
 
