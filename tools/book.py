@@ -87,8 +87,8 @@ def sources(paths: Sequence[Path], folder: Path) -> None:
     for name in ("course.css", "course.js"):
         shutil.copy(HERE / name, static)
     shutil.copy(HERE / "conf.py", folder)
-    for text in (NOTEBOOKS / "notation.md", ROOT / "INSTRUCTOR.md"):
-        (folder / text.name).write_text(set_formulas(text.read_text(encoding="utf-8")), encoding="utf-8")
+    for path in (NOTEBOOKS / "notation.md", ROOT / "INSTRUCTOR.md"):
+        (folder / path.name).write_text(set_formulas(path.read_text(encoding="utf-8")), encoding="utf-8")
     index = (HERE / "index.md").read_text(encoding="utf-8").split("\n")
     left_out = {path.stem for path in course()} - {path.stem for path in paths}
     (folder / "index.md").write_text("\n".join(line for line in index if line not in left_out), encoding="utf-8")

@@ -1,5 +1,6 @@
-// What is wider than the page can be moved by keys: it gets a place in the order of the tab key.
+// What is wider than its place can be moved by keys: it gets a place in the order of the tab key.
 addEventListener("load", () => {
-  for (const wide of document.querySelectorAll(".bd-content table, .bd-content pre"))
-    if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+  const wide = document.querySelectorAll(".bd-content table, .bd-content pre");
+  const look = () => wide.forEach((one) => { if (one.scrollWidth > one.clientWidth) one.tabIndex = 0; });
+  new ResizeObserver(look).observe(document.body);
 });
