@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from tqdm import tqdm
 
@@ -68,11 +69,14 @@ def page(notebook: NotebookNode) -> NotebookNode:
 
 
 def pages(paths: Sequence[Path], folder: Path) -> None:
-    """Run the notebooks at `paths`, and write to `folder` what Sphinx reads."""
+    """Run the notebooks at `paths`, and write to `folder` what Sphinx reads. Raises RuntimeError where a cell fails."""
     os.environ.update(ENVIRONMENT)
 
     def write(path: Path) -> None:
-        done = run(nbformat.read(path, as_version=4), path.parent)
+        try:
+            done = run(nbformat.read(path, as_version=4), path.parent)
+        except CellExecutionError as problem:
+            raise RuntimeError(f"{path.name}: a cell failed\n{problem}") from problem
         nbformat.write(page(done), folder / path.name)
 
     with ThreadPoolExecutor(2) as pool:

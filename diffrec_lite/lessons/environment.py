@@ -1,13 +1,12 @@
-"""Is everything here that the course needs? Said in words, with what to do about what is missing."""
+"""Does everything work here that the course needs? Said in words, with what to do about what does not.
+
+What cannot be imported is said at the import (`diffrec_lite.widgets`).
+"""
 
 from __future__ import annotations
 
-import importlib.util
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-
-import torch
 
 from diffrec_lite import models
 from diffrec_lite.data import load
@@ -15,27 +14,8 @@ from diffrec_lite.data import load
 FINE = "Everything that the course needs is here. It needs no network and no graphics card."
 
 
-def torch_counts() -> str | None:
-    twos = torch.full((2, 4), 2.0)
-    if torch.equal(twos @ twos.T, torch.full((2, 2), 16.0)):
-        return None
-    return (
-        f"PyTorch {torch.__version__} gets 2·2 + 2·2 + 2·2 + 2·2 wrong. Its build does not fit this processor: install "
-        "another one (README, 'Which torch you get')."
-    )
-
-
-def explorers_show() -> str | None:
-    missing = [name for name in ("ipywidgets", "anywidget") if importlib.util.find_spec(name) is None]
-    if not missing:
-        return None
-    return (
-        f"{' and '.join(missing)} cannot be found, so explorers will not move. Install: pip install "
-        "'diffrec-lite[course]', in the Python that this notebook runs in, and open the notebook again."
-    )
-
-
-def data_and_models_load() -> str | None:
+def data_and_models_work() -> str | None:
+    """What is wrong when each model that comes with the course scores a reader's history, or None."""
     try:
         dataset = load("bookshop")
         for name in ("sasrec", "diffurec", "diffurecsys", "dcrec", "hybrid"):
@@ -46,6 +26,7 @@ def data_and_models_load() -> str | None:
 
 
 def answers_can_be_saved() -> str | None:
+    """What is wrong when a file is written to the notebook's folder, or None."""
     try:
         tempfile.TemporaryFile(dir=Path.cwd()).close()
     except OSError as problem:
@@ -56,15 +37,7 @@ def answers_can_be_saved() -> str | None:
     return None
 
 
-CHECKS: tuple[Callable[[], str | None], ...] = (
-    torch_counts,
-    explorers_show,
-    data_and_models_load,
-    answers_can_be_saved,
-)
-
-
 def environment() -> None:
-    """Print what is missing and what to do about it, one line each, or that all is here."""
-    found = [problem for check in CHECKS if (problem := check())]
+    """Print what is wrong and what to do about it, one line each, or that all is well."""
+    found = [problem for problem in (data_and_models_work(), answers_can_be_saved()) if problem]
     print("\n".join(found) or FINE)

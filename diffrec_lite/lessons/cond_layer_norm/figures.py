@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
@@ -180,27 +179,4 @@ def measured(table: pd.DataFrame, ylabel: str = "HR@5", guide: tuple[str, float]
         ax.text(-0.4, guide[1], guide[0], ha="left", va="bottom", fontsize=8)
     ax.set_xticks(range(len(variants)), [variant.replace(", ", ",\n") for variant in variants])
     ax.set(ylabel=ylabel, ylim=(0, None))
-    return fig
-
-
-def same_direction(vectors: Tensor) -> Tensor:
-    """Cosine of every pair of rows of `vectors (N, d)`: `(N, N)`."""
-    unit = torch.nn.functional.normalize(vectors, dim=-1)
-    return unit @ unit.T
-
-
-def step_likeness(d_t: Tensor) -> Figure:
-    """How alike the step embeddings are: the cosine of d_t `(T, d)` for every pair of steps."""
-    fig, ax = style.axes(size="square")
-    image = ax.imshow(
-        same_direction(d_t).numpy(),
-        vmin=-1,
-        vmax=1,
-        cmap=style.DIVERGING,
-        extent=(0.5, len(d_t) + 0.5) * 2,
-        origin="lower",
-    )
-    ax.grid(False)
-    ax.set(xlabel="step t", ylabel="step t", title="cosine of two step embeddings")
-    fig.colorbar(image, ax=ax, fraction=0.05, pad=0.02)
     return fig
