@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import follow
 import pandas as pd
 import pytest
 
@@ -85,3 +86,15 @@ def test_the_readme_says_what_the_records_say():
         test = json.loads((RUNS / f"{row[3].strip('` |')}.json").read_text(encoding="utf-8"))["test"]
         for cell, name in zip(row[1:3], ("HR@5", "NDCG@5"), strict=True):
             assert cell == f"{test[name]:.4f} ({test[name + ' low']:.4f} to {test[name + ' high']:.4f})"
+
+
+@pytest.mark.parametrize("name", ["bookshop_dcrec_quick_0", "bookshop_sasrec_quick_0"])
+def test_a_records_command_follows_its_curve_for_two_epochs(name, tmp_path):
+    record = json.loads((RUNS / f"{name}.json").read_text(encoding="utf-8"))
+    again = follow.curve(record, tmp_path)
+    assert len(again) == follow.EPOCHS and follow.follows(again, follow.losses(record))
+
+
+def test_another_seed_does_not_follow_it():
+    first, second = (json.loads((RUNS / f"bookshop_dcrec_quick_{seed}.json").read_text()) for seed in (0, 1))
+    assert not follow.follows(follow.losses(second), follow.losses(first))
