@@ -122,6 +122,12 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
         return self.look_up(x, self.read(context), mask)
 
+    def begin_as_copy(self) -> None:
+        """Let value and output begin as the identity: each head then averages its share of the context's features."""
+        for linear in (self.value, self.out):
+            nn.init.eye_(linear.weight)
+            nn.init.zeros_(linear.bias)
+
     def read(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of `context`, each `(B, h, M, d / h)`: what can be kept while the queries change."""
         return self.split(self.key(context)), self.split(self.value(context))

@@ -28,9 +28,11 @@ class DCDTBlock(nn.Module):
     1. CondLN, then self-attention over the noised stream: the implicit condition.
     2. LN, then cross-attention to the clean history, as `read` has left it: the explicit condition.
     3. LN, then feed-forward.
+
+    With `copies`, what is looked up begins as an average of the clean history's own vectors.
     """
 
-    def __init__(self, d: int, heads: int, dropout: float, cond_ln: bool, explicit: bool) -> None:
+    def __init__(self, d: int, heads: int, dropout: float, cond_ln: bool, explicit: bool, copies: bool) -> None:
         super().__init__()
         self.norm1 = CondLN(d) if cond_ln else PlainLN(d)
         self.self_attention = Attention(d, heads, dropout)
@@ -38,6 +40,8 @@ class DCDTBlock(nn.Module):
         if explicit:
             self.norm2, self.norm_history = nn.LayerNorm(d), nn.LayerNorm(d)
             self.cross_attention = Attention(d, heads, dropout)
+            if copies:
+                self.cross_attention.begin_as_copy()
         self.norm3 = nn.LayerNorm(d)
         self.feed_forward = FeedForward(d, dropout)
 

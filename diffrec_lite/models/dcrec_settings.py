@@ -36,6 +36,8 @@ class DCRecSettings(Settings):
     - `slot`: a learned vector that says which place of the stream is to be filled.
     - `positions`: "before" the noise (printed), "after" it, "relative" (a bias on the attention), or "none".
     - `project`: before S_0_hat is noised again, its target goes back to the item vectors' sphere, its history is reset.
+    - `copies`: cross-attention begins as a copy, its value and output maps being the identity at first, so that it need
+      not learn what an item's vector is before it learns which item to look at.
     - `seen_bias`: see `DiffusionRecommender`.
 
     `causal` learns from every position of a history at once: position p of the stream sees what came before it. The
@@ -74,6 +76,7 @@ class DCRecSettings(Settings):
     slot: bool = False
     positions: str = choice("before", "after", "relative", "none")
     project: bool = False
+    copies: bool = False
     seen_bias: bool = False
     causal: bool = False
     step_for_each: bool = False
@@ -82,6 +85,8 @@ class DCRecSettings(Settings):
         super().__post_init__()
         if not self.implicit and not self.explicit:
             raise ModelError("implicit and explicit are both off: nothing would tell the model about the history")
+        if self.copies and not self.explicit:
+            raise ModelError("copies without explicit: nothing is looked up that could be copied; set copies=false")
         if self.causal and self.implicit and self.noise_on == "target":
             raise ModelError("causal needs a stream that is noised everywhere: noise_on='sequence' or implicit=False")
         if self.causal and (self.positions in ("before", "after") or self.mask_rows):

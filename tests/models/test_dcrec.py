@@ -30,6 +30,7 @@ def test_every_repair_and_every_habit_of_the_released_program_is_off():
         "detach_target",
         "slot",
         "project",
+        "copies",
         "seen_bias",
         "causal",
         "step_for_each",

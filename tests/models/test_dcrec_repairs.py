@@ -7,7 +7,9 @@ import torch
 from models.small import ITEMS, REPAIRS, SMALL, VARIANTS, changes, make, same_weights, stream_of
 from torch.nn import functional as F
 
+from diffrec_lite import models
 from diffrec_lite.data import pad
+from diffrec_lite.layers import Attention
 from diffrec_lite.models import DCRec
 from diffrec_lite.models.dcrec_settings import DCRecSettings
 from diffrec_lite.noise import Noise
@@ -268,3 +270,29 @@ def test_repairs_are_settings_and_nothing_else():
         dataclasses.replace(model.settings, **{name: DCRecSettings.defaults()[name] for name in REPAIRS})
         == DCRec(ITEMS, **SMALL).settings
     )
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_attention_that_begins_as_a_copy_gives_averages_of_what_it_looks_at(heads):
+    attention = Attention(16, heads)
+    attention.begin_as_copy()
+    x, context = torch.randn(3, 4, 16), torch.randn(3, 6, 16)
+    features = context.unflatten(-1, (heads, 16 // heads)).transpose(1, 2)
+    average = (attention.weights(x, context) @ features).transpose(1, 2).flatten(-2)
+    torch.testing.assert_close(attention(x, context), average)
+
+
+@pytest.mark.parametrize("name", ["dcrec", "hybrid"])
+def test_a_model_that_copies_differs_at_its_beginning_in_what_is_looked_up_and_in_nothing_else(name):
+    weights = []
+    for copies in (False, True):
+        torch.manual_seed(0)
+        weights.append(models.build(name, ITEMS, **SMALL, copies=copies).state_dict())
+    plain, copying = weights
+    other = {key for key in plain if not torch.equal(plain[key], copying[key])}
+    assert other == {key for key in plain if "cross_attention.value" in key or "cross_attention.out" in key}
+
+
+def test_copies_belong_to_the_explicit_condition():
+    with pytest.raises(models.ModelError, match="copies without explicit"):
+        make("dcrec", explicit=False, copies=True)
