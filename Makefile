@@ -23,6 +23,7 @@ test: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest --cov --cov-report=term tests
 	$(BIN)/python -m pytest --nbval notebooks
+	$(BIN)/python tools/tested.py
 
 # Run every notebook again and store its outputs.
 notebooks: .venv/test

@@ -3,8 +3,10 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import lint_notebooks
 import nbformat
 import pytest
+from address import INSTALL, LINKS, addressed, repository
 from lint_notebooks import aids, check, course_complaints, sources
 from student import folded, student, with_outputs
 
@@ -75,6 +77,17 @@ def test_the_student_version_can_be_read_without_a_kernel(path, released):
     assert (released / "notation.md").read_bytes() == (NOTEBOOKS / "notation.md").read_bytes()
 
 
+@names
+def test_no_class_is_led_to_the_solved_notebook(path, released):
+    link = f"notebooks/{path.name})"
+    assert nbformat.read(path, as_version=4).cells[0].source.count(link) == 2
+    handed_out = nbformat.read(released / path.name, as_version=4)
+    assert not [cell.source for cell in handed_out.cells if link in cell.source or LINKS in cell.source]
+    # They may still take it elsewhere themselves.
+    setup = next(cell for cell in handed_out.cells if "setup" in cell.metadata.get("tags", []))
+    assert setup.source.startswith(INSTALL.format(repository=repository()))
+
+
 # The tools themselves, on small notebooks.
 
 
@@ -115,6 +128,69 @@ def test_normalising_leaves_one_form_and_twice_is_once():
     assert once.cells[0].id != once.cells[1].id
     text = nbformat.writes(once)
     assert nbformat.writes(normalise(nbformat.reads(text, as_version=4))) == text
+
+
+HERE, THERE = "https://github.com/a/diffrec-lite", "https://github.com/b/course"
+
+
+def small():
+    title = "# 99 · Tiny\n\n**Time:** now. **Before this:**\nnothing.\n\nA text."
+    return notebook(nbformat.v4.new_markdown_cell(title), code("1"), code("import torch\n\n2", tags=["setup"]))
+
+
+def test_a_notebook_gets_the_address_once_and_a_new_one_in_the_place_of_the_old():
+    first = addressed(small(), "99_tiny.ipynb", HERE)
+    paragraphs = first.cells[0].source.split("\n\n")
+    assert [text.partition(":")[0] for text in paragraphs] == [
+        "# 99 · Tiny",
+        "**Time",
+        LINKS.partition(":")[0],
+        "A text.",
+    ]
+    file = "a/diffrec-lite/blob/main/notebooks/99_tiny.ipynb)"
+    assert f"(https://colab.research.google.com/github/{file}" in paragraphs[2]
+    assert f"(https://kaggle.com/kernels/welcome?src=https://github.com/{file}" in paragraphs[2]
+    assert [cell.source for cell in first.cells[1:]] == ["1", INSTALL.format(repository=HERE) + "import torch\n\n2"]
+    once = [cell.source for cell in first.cells]
+    assert [cell.source for cell in addressed(first, "99_tiny.ipynb", HERE).cells] == once
+    moved = addressed(addressed(small(), "99_tiny.ipynb", THERE), "99_tiny.ipynb", HERE)
+    assert [cell.source for cell in moved.cells] == once
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_the_package_is_installed_where_it_is_missing_and_only_there(missing, monkeypatch):
+    asked = []
+
+    class Shell:
+        def run_line_magic(self, *words):
+            asked.append(words)
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if missing else object())
+    exec(INSTALL.format(repository=HERE), {"get_ipython": Shell})
+    wanted = ("pip", f'install -q "diffrec-lite[hosted] @ git+{HERE}"')
+    assert asked == ([wanted] if missing else [])
+
+
+def test_the_lint_reports_another_address(tmp_path):
+    def complaints(address):
+        return lint(tmp_path, *addressed(small(), "99_tiny.ipynb", address).cells)
+
+    assert "another address" in complaints(THERE)
+    assert "another address" not in complaints(repository())
+    assert "another address" in lint(tmp_path, *small().cells)
+
+
+@pytest.mark.parametrize("address", [HERE, "https://github.com/OWNER/diffrec-lite"])
+def test_nothing_is_published_while_the_address_is_a_placeholder(address, monkeypatch, capsys):
+    monkeypatch.setattr(lint_notebooks, "repository", lambda: address)
+    monkeypatch.setattr(lint_notebooks, "check", lambda path: [])
+    for arguments in ([], ["--publish"]):
+        monkeypatch.setattr("sys.argv", ["lint_notebooks.py", *arguments])
+        refused = bool(arguments) and "OWNER" in address
+        assert lint_notebooks.main() == refused
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 1
+        assert ("pyproject.toml" in lines[0] and "[project.urls]" in lines[0]) == refused
 
 
 EXERCISE = {"grade": False, "solution": True}
@@ -205,6 +281,8 @@ def test_the_lint_counts_sources_once_and_wants_the_page_of_symbols():
     assert complaints(f"{links} [n](notation.md)") == []
     assert complaints(links) == ["does not link to notation.md"]
     again = links.replace("/4", "/3") + " [n](notation.md) `https://b.org`"
+    assert complaints(again) == ["links to 4 sources; at least 5 are wanted"]
+    again += f"\n{LINKS} [Colab](https://c.org)"
     assert complaints(again) == ["links to 4 sources; at least 5 are wanted"]
 
 

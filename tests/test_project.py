@@ -4,12 +4,16 @@ import ast
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import tested
 import yaml
+from install_torch import requirement
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "diffrec_lite"
@@ -44,7 +48,8 @@ def test_environment_yml_names_the_packages_and_ranges_of_pyproject():
     lines = [line for line in conda()["dependencies"] if isinstance(line, str)]
     pip = next(line["pip"] for line in conda()["dependencies"] if isinstance(line, dict))
     extras = project["optional-dependencies"]
-    expected = requirements(project["dependencies"] + extras["course"])
+    expected = requirements(project["dependencies"] + extras["course"] + extras["hosted"])
+    expected.pop(project["name"])  # the extra "course" names the extra "hosted"
     found = requirements([line for line in lines + pip if not line.startswith("--") and line != "pip"])
     found = {CONDA_NAMES.get(name, name): ranges for name, ranges in found.items()}
     assert str(found.pop("python")) == project["requires-python"]
@@ -55,6 +60,46 @@ def test_environment_yml_installs_this_project_from_one_channel():
     assert conda()["name"] == PYPROJECT["project"]["name"]
     assert conda()["channels"] == ["conda-forge"]
     assert "-e ." in str(conda()["dependencies"][-1]["pip"][-1])
+
+
+def test_no_dependency_has_an_upper_end():
+    """Where a newer torch is there already, as on Colab, installing the package must not replace it."""
+    capped = [str(r) for r in tested.direct().values() if any(part.operator != ">=" for part in r.specifier)]
+    assert capped == []
+
+
+def test_where_the_kernel_is_somebody_elses_no_part_of_jupyter_is_replaced():
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    assert "diffrec-lite[hosted]" in extras["course"]
+    assert not {"jupyterlab", "ipykernel", "ipywidgets"} & set(requirements(extras["hosted"]))
+
+
+def kept():
+    """The versions in tested.txt, by name."""
+    lines = (ROOT / "tested.txt").read_text(encoding="utf-8").splitlines()
+    return {name: Version(number) for name, number in (line.split("==") for line in lines if line[0] != "#")}
+
+
+def test_the_versions_that_were_tested_are_all_there_and_in_range():
+    assert set(kept()) == {*tested.direct(), *tested.JUPYTER}
+    wrong = [name for name, needed in tested.direct().items() if not needed.specifier.contains(kept()[name])]
+    assert wrong == []
+
+
+def test_a_fresh_torch_is_one_that_was_tested():
+    assert Requirement(requirement()).specifier.contains(kept()["torch"])
+    assert not Requirement(requirement()).specifier.contains(f"{kept()['torch'].major}.{kept()['torch'].minor + 1}")
+
+
+def test_what_is_written_is_what_runs_here_for_pip():
+    head, lines = [], []
+    for line in tested.tested().splitlines():
+        (head if line.startswith("#") else lines).append(line)
+    assert f"Python {sys.version.split()[0]}" in head[0]
+    found = requirements(lines)
+    assert set(found) == set(kept())
+    assert all(ranges.contains(version(name)) for name, ranges in found.items())
+    assert "+" not in "".join(lines)  # a build for one kind of computer
 
 
 def test_importing_the_package_and_its_core_loads_no_plots_and_no_widgets():

@@ -1,10 +1,12 @@
 """What every notebook of the course keeps to; each function lists its complaints about one notebook.
 
 python tools/lint_notebooks.py [notebooks/01_forward_noising.ipynb ...]
+python tools/lint_notebooks.py --publish     refuses as well to publish a course whose repository has no address yet
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
@@ -13,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import nbformat
+from address import LINKS, addressed, repository, unpublishable
 from nbformat import NotebookNode
 
 from notebooks import WIDGET_VIEW, course, normalise
@@ -49,6 +52,8 @@ def check(path: Path) -> list[str]:
         complaints.append(f"is larger than {MAX_BYTES:,} bytes")
     if nbformat.writes(normalise(nbformat.reads(text, as_version=4))) + "\n" != text:
         complaints.append("is not in normal form: run tools/notebooks.py on it")
+    if addressed(nbformat.reads(text, as_version=4), path.name, repository()) != notebook:
+        complaints.append("has another address than pyproject.toml: run `python tools/notebooks.py --address`")
     return [f"{path.name}: {complaint}" for complaint in complaints]
 
 
@@ -177,6 +182,7 @@ def sources(notebook: NotebookNode) -> Iterator[str]:
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     if "](notation.md)" not in prose:
         yield "does not link to notation.md"
+    prose = "\n".join(line for line in prose.splitlines() if not line.startswith(LINKS))
     found = set(re.findall(r"\]\((https?://[^)\s]+)\)", prose))
     if len(found) < MIN_SOURCES:
         yield f"links to {len(found)} sources; at least {MIN_SOURCES} are wanted"
@@ -250,8 +256,14 @@ def course_complaints(paths: Sequence[Path]) -> list[str]:
 
 def main() -> int:
     """Print all complaints about the notebooks on the command line, or about all; 1 when there are any."""
-    paths = [Path(argument) for argument in sys.argv[1:]] or course()
+    parser = argparse.ArgumentParser(description="Check notebooks.")
+    parser.add_argument("notebooks", nargs="*", type=Path, help="paths of notebooks; without one, the whole course")
+    parser.add_argument("--publish", action="store_true", help="refuse while the repository's address is a placeholder")
+    given = parser.parse_args()
+    paths = given.notebooks or course()
     complaints = [complaint for path in paths for complaint in check(path)] + course_complaints(paths)
+    if given.publish:
+        complaints += unpublishable(repository())
     print("\n".join(complaints) or f"{len(paths)} notebooks, nothing to complain about")
     return int(bool(complaints))
 

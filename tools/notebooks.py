@@ -2,6 +2,7 @@
 
 python tools/notebooks.py                                   all notebooks
 python tools/notebooks.py notebooks/01_forward_noising.ipynb   only this one
+python tools/notebooks.py --address                            run none, only write the repository's address into them
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+from address import addressed, repository
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
@@ -96,10 +98,15 @@ def _without_view(output: NotebookNode) -> NotebookNode:
     return output
 
 
-def regenerate(path: Path) -> bool:
-    """Run the notebook at `path` and store it; True when the file changed. The file stays as it was after an error."""
+def regenerate(path: Path, run: bool = True) -> bool:
+    """Run the notebook at `path` and store it; True when the file changed. The file stays as it was after an error.
+
+    Without `run` it keeps its outputs, and only its form and the repository's address are renewed.
+    """
     before = path.read_text(encoding="utf-8")
-    notebook = execute(nbformat.reads(before, as_version=4), path.parent)
+    notebook = addressed(nbformat.reads(before, as_version=4), path.name, repository())
+    if run:
+        execute(notebook, path.parent)
     after = nbformat.writes(normalise(notebook)) + "\n"
     if after != before:
         path.write_text(after, encoding="utf-8")
@@ -110,10 +117,11 @@ def main() -> int:
     """Regenerate the notebooks named on the command line, or all. Returns 1 when a cell of one fails."""
     parser = argparse.ArgumentParser(description="Run notebooks and store their outputs.")
     parser.add_argument("notebooks", nargs="*", type=Path, help="paths of notebooks; without one, the whole course")
-    failed = False
-    for path in parser.parse_args().notebooks or course():
+    parser.add_argument("--address", action="store_true", help="run nothing, only write the repository's address")
+    given, failed = parser.parse_args(), False
+    for path in given.notebooks or course():
         try:
-            print(f"{path.name}: {'changed' if regenerate(path) else 'unchanged'}", flush=True)
+            print(f"{path.name}: {'changed' if regenerate(path, not given.address) else 'unchanged'}", flush=True)
         except CellExecutionError as problem:
             failed = True
             print(f"{path.name}: not stored, a cell failed\n{problem}", file=sys.stderr)

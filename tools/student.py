@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
+from address import without_links
 from grading.gradebook import student_versions
 from names import names
 from nbformat import NotebookNode
@@ -63,7 +64,7 @@ def student(paths: Sequence[Path], out: Path) -> list[Path]:
         for path, handed_out in zip(paths, student_versions(Path(folder), paths), strict=True):
             solved = nbformat.read(path, as_version=4)
             written.append(notebooks / path.name)
-            nbformat.write(normalise(with_outputs(handed_out, solved)), written[-1])
+            nbformat.write(normalise(without_links(with_outputs(handed_out, solved))), written[-1])
     return written
 
 
