@@ -26,7 +26,11 @@ MOST_NUMBERS = 10_000_000
 
 
 class CheckFailed(AssertionError):
-    """An exercise is not solved yet. The message says what is wrong and where to look."""
+    """An exercise is not solved yet. The message says what is wrong and where to look, and is all a notebook shows."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython prints in place of a traceback, whose lines would be the check's own and not the learner's."""
+        return [f"CheckFailed: {self}"]
 
 
 def check(function: Callable[..., None]) -> Callable[..., None]:

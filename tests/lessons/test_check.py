@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from fuzz_checks import GOOD, RIGHT, WITH_LETTER, fuzz
+from IPython.core.interactiveshell import InteractiveShell
 
 from diffrec_lite import diffusion, layers, lessons, metrics
 from diffrec_lite.lessons.check import CheckFailed, answer, check, close, compare, letter, numbers, truths
@@ -90,6 +91,19 @@ def test_a_check_knows_a_stub_from_an_error(name):
         run(name, unsolved)
     with pytest.raises(CheckFailed, match=r"`return torch.tensor\(\[1, 2\]\).softmax\(-1\)`, with NotImplementedError"):
         run(name, softmax_of_integers)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"), [("raise NotImplementedError()", "still to be written"), ("return -x0", "wrong values")]
+)
+def test_a_notebook_shows_the_message_of_a_failed_check_and_nothing_else(body, says, capsys):
+    shell = InteractiveShell(history_manager=None)
+    shell.run_cell("from diffrec_lite.lessons import forward_noising as lesson")
+    shell.run_cell(f"def noise_chain(x0, beta, noise):\n    {body}")
+    ran = shell.run_cell("lesson.checks.noise_chain(noise_chain)")
+    assert isinstance(ran.error_in_exec, CheckFailed)
+    shown = capsys.readouterr().out.strip()
+    assert shown == f"CheckFailed: {ran.error_in_exec}" and says in shown and "\n" not in shown
 
 
 @each_check
