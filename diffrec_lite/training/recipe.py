@@ -105,7 +105,7 @@ REAL: dict[str, Any] = {
     "batch_size": 512,
     "lr_decay": 0.92,
 }
-STRONGER: dict[str, Any] = {"item_dropout": 0.6, "dropout": 0.4, "epochs": 14}  # for what begins with the last item
+STRONGER: dict[str, Any] = {"item_dropout": 0.6, "dropout": 0.4, "epochs": 14}  # for what learns fast
 FUSED: dict[str, Any] = {"blocks": 1, "positions": True, "sampling_steps": 1, "input_norm": True}
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
@@ -139,7 +139,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "adrec": {**REAL, "blocks": 1, "denoiser_blocks": 1, "batch_size": 64, "sampling_steps": 1, "input_norm": True},
         "diffurec": {**REAL, **STRONGER, **FUSED},
         "diffurecsys": {**REAL, **STRONGER, **FUSED},
-        "dcrec": {**REAL, "blocks": 1, **REPAIRS},
+        "dcrec": {**REAL, **STRONGER, "blocks": 1, **REPAIRS, "copies": True, "lr": 2e-3, "epochs": 16},
         "hybrid": {**REAL, **STRONGER, "blocks": 1, **REPAIRS},
     },
     "paper": {
