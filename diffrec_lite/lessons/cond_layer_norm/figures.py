@@ -38,12 +38,15 @@ def lengths(curves: Mapping[str, Sequence[float]]) -> Figure:
 
 
 def gains(at_start: Mapping[str, Tensor]) -> Figure:
-    """Histograms of 1 + scale in new layers: every feature is multiplied by one of these numbers."""
+    """Histograms of 1 + scale in new layers: every feature is multiplied by one of these numbers.
+
+    What lies beyond -2 and 4 stands in the two end bars.
+    """
     fig, panels = style.axes(1, len(at_start), size="pair", sharex=True)
     for i, (ax, (name, values)) in enumerate(zip(panels, at_start.items(), strict=True)):
         ax.hist(values.flatten().clamp(-2, 4).numpy(), bins=np.linspace(-2.05, 4.05, 62), color=style.CYCLE[i])
         ax.axvline(0, color=style.INK, linewidth=1)
-        ax.set(title=name, xlabel="1 + scale")
+        ax.set(title=name, xlabel="1 + scale (end bars: beyond)")
     panels[0].set_ylabel("features")
     return fig
 
@@ -57,7 +60,7 @@ def losses(curves: Mapping[str, Sequence[float]], guide: tuple[str, float] | Non
         ax.plot(batches, values, color=style.CYCLE[i], marker=style.MARKERS[i], markevery=10, label=name)
     if guide:
         ax.axhline(guide[1], color=style.NEUTRAL, linestyle="--", linewidth=1, label=guide[0])
-    ax.set(xlabel="training batches", ylabel="ranking loss (nats)", ylim=(0, None))
+    ax.set(xlabel="training batches", ylabel=f"ranking loss, mean of {smooth} batches", ylim=(0, None))
     ax.legend()
     return fig
 
