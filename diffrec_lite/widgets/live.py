@@ -38,7 +38,7 @@ FREE |= {"dropout", "item_dropout", "item_std", "seen_bias"}
 FREE_OF = {
     "DiffuRecSys": {"offset_mean", "offset_strength"},
     "DCRec": {"signal", "prior", "denoising", "ranking", "lambda_schedule", "lambda_epochs", "detach_target"}
-    | {"share_at_T", "step_for_each"},
+    | {"share_at_T", "step_for_each", "copies"},
 }
 # What it does in one way only.
 KNOWN_OF: dict[str, dict[str, Any]] = {
