@@ -55,11 +55,9 @@ def meetings(maps: Mapping[str, Tensor]) -> Figure:
 def beginnings(begun: pd.DataFrame) -> Figure:
     """HR@5 against training batches: `begun` has a row for each look and the columns (model, seed)."""
     fig, ax = style.axes(size="wide")
-    for k, name in enumerate(begun.columns.get_level_values(0).unique()):
-        look = {"color": (style.PREDICTION, style.INK, style.HISTORY)[k % 3], "marker": style.MARKERS[k]}
+    for name in begun.columns.get_level_values(0).unique():
         for n, seed in enumerate(begun[name]):
-            label = name if n == 0 else None
-            ax.plot(begun.index, begun[name][seed], ("-", "--", ":")[k % 3], label=label, **look)
+            ax.plot(begun.index, begun[name][seed], label=name if n == 0 else None, **style.look(name))
     ax.set(xlabel="training batches", ylabel="HR@5, 500 validation readers", xlim=(0, None), ylim=(0, None))
     ax.legend(title="a line for each of two seeds")
     return fig
