@@ -1,5 +1,8 @@
-"""What a training prints in a notebook hangs neither on the processor's instructions nor on the number of threads."""
+"""What is printed and drawn hangs neither on the processor's instructions nor on the number of threads."""
 
+import os
+import subprocess
+import sys
 from difflib import unified_diff
 
 import nbformat
@@ -39,3 +42,12 @@ def test_a_training_prints_the_same_with_the_plainest_instructions_and_four_thre
         if before.cell_type == "code" and said(before) != said(after)
     }
     assert moved == {}
+
+
+def test_the_surveys_figures_are_the_same_files_with_the_plainest_instructions(tmp_path):
+    for name, environment in (("usual", {}), ("plain", PLAIN)):
+        command = [sys.executable, "-m", "diffrec_lite", "figures", "--out", str(tmp_path / name)]
+        subprocess.run(command, env={**os.environ, **environment}, check=True, capture_output=True)
+    usual, plain = ({path.name: path.read_bytes() for path in (tmp_path / of).iterdir()} for of in ("usual", "plain"))
+    assert len(usual) > 10 and usual.keys() == plain.keys()
+    assert [name for name in usual if usual[name] != plain[name]] == []

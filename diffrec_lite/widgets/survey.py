@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -142,16 +143,21 @@ def spread(model: DCRec, t: int) -> float:
     return (abar * model.settings.signal**2 + 1 - abar) ** 0.5
 
 
+def drawn(x: Tensor) -> np.ndarray:
+    """What is drawn of `x`: three decimals, which are the same on every processor, unlike the digits after them."""
+    return x.double().numpy().round(3)
+
+
 def trajectories(chains: dict[str, Chain], model: DCRec) -> Figure:
     """Above, one reader's x_t in the plane of the item vectors; below, HR@5 of all readers by x0_hat, against t."""
     fig, axes = style.axes(2, 2, size=(9.2, 6.6), height_ratios=[1.7, 1])
     vectors = model.item_vectors().detach() / spread(model, 0)
     mean, plane = projection(vectors)
-    places = ((vectors - mean) @ plane)[1:].numpy()
+    places = drawn(((vectors - mean) @ plane)[1:])
     reader = next(iter(chains.values())).shown
     for ax, (name, chain) in zip(axes[0], chains.items(), strict=True):
         path = torch.stack([state.xt[reader] / spread(model, state.t) for state in chain.states])
-        path = ((path - mean) @ plane).numpy()
+        path = drawn((path - mean) @ plane)
         ax.scatter(*places.T, s=8, color=style.NEUTRAL, alpha=0.5, label="books")
         ax.plot(*path.T, "o-", color=style.NOISE, lw=1)
         ax.plot(*path[0], "D", color=style.NOISE, markersize=9, label=f"x_T, t = {chain.states[0].t}")
@@ -236,7 +242,7 @@ def phases(chain: Chain, model: DCRec, dataset: SequenceDataset) -> Figure:
         (axes[1, 0], backward, times[::-1], "3. Denoising: x_t of the model's walk"),
     )
     for ax, values, steps, title in pictures:
-        image = ax.imshow(values[:, order].numpy(), aspect="auto", cmap=style.DIVERGING, vmin=-3, vmax=3)
+        image = ax.imshow(drawn(values[:, order]), aspect="auto", cmap=style.DIVERGING, vmin=-3, vmax=3)
         ax.set_yticks(range(0, len(steps), 4), labels=[str(steps[i]) for i in range(0, len(steps), 4)])
         ax.set(title=title, ylabel="step t", xlabel="feature, sorted by the true book's vector")
         ax.grid(False)
@@ -256,7 +262,7 @@ def phases(chain: Chain, model: DCRec, dataset: SequenceDataset) -> Figure:
 def _bars(ax, values: Tensor, names: Sequence[str], colour: str | Sequence[str], most: int = 10) -> None:
     """The last `most` values as bars with their names, the first on top."""
     values, names = values[-most:], [name if len(name) <= TITLE else name[: TITLE - 1] + "…" for name in names[-most:]]
-    ax.barh(range(len(values)), values.tolist(), color=colour)
+    ax.barh(range(len(values)), drawn(values), color=colour)
     ax.set_yticks(range(len(values)), labels=names, fontsize=7.5)
     ax.invert_yaxis()
 

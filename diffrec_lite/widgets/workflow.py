@@ -259,7 +259,7 @@ def dcdt_block(model: DCRec, added: dict[str, list[float]]) -> Figure:
     height = 0.8 / len(model.blocks)
     for b in range(len(model.blocks)):
         places = [i + (b - (len(model.blocks) - 1) / 2) * height for i in range(len(added))]
-        values = [of[b] for of in added.values()]
+        values = [round(of[b], 3) for of in added.values()]  # the digits after these differ between processors
         right.barh(places, values, height, color=style.CYCLE[b % len(style.CYCLE)], label=f"blocks[{b}]")
     right.set_yticks(range(len(added)), labels=list(added))
     right.invert_yaxis()
