@@ -143,20 +143,20 @@ def spread(model: DCRec, t: int) -> float:
     return (abar * model.settings.signal**2 + 1 - abar) ** 0.5
 
 
-def drawn(x: Tensor) -> np.ndarray:
-    """What is drawn of `x`: three decimals, which are the same on every processor, unlike the digits after them."""
-    return x.double().numpy().round(3)
+def drawn(x: Tensor, decimals: int = 2) -> np.ndarray:
+    """What is drawn of `x`: so many decimals, which are the same on every processor, unlike the digits after them."""
+    return x.double().numpy().round(decimals)
 
 
 def trajectories(chains: dict[str, Chain], model: DCRec) -> Figure:
     """Above, one reader's x_t in the plane of the item vectors; below, HR@5 of all readers by x0_hat, against t."""
     fig, axes = style.axes(2, 2, size=(9.2, 6.6), height_ratios=[1.7, 1])
-    vectors = model.item_vectors().detach() / spread(model, 0)
+    vectors = model.item_vectors().detach().double() / spread(model, 0)
     mean, plane = projection(vectors)
     places = drawn(((vectors - mean) @ plane)[1:])
     reader = next(iter(chains.values())).shown
     for ax, (name, chain) in zip(axes[0], chains.items(), strict=True):
-        path = torch.stack([state.xt[reader] / spread(model, state.t) for state in chain.states])
+        path = torch.stack([state.xt[reader].double() / spread(model, state.t) for state in chain.states])
         path = drawn((path - mean) @ plane)
         ax.scatter(*places.T, s=8, color=style.NEUTRAL, alpha=0.5, label="books")
         ax.plot(*path.T, "o-", color=style.NOISE, lw=1)
@@ -262,7 +262,7 @@ def phases(chain: Chain, model: DCRec, dataset: SequenceDataset) -> Figure:
 def _bars(ax, values: Tensor, names: Sequence[str], colour: str | Sequence[str], most: int = 10) -> None:
     """The last `most` values as bars with their names, the first on top."""
     values, names = values[-most:], [name if len(name) <= TITLE else name[: TITLE - 1] + "…" for name in names[-most:]]
-    ax.barh(range(len(values)), drawn(values), color=colour)
+    ax.barh(range(len(values)), drawn(values, 3), color=colour)
     ax.set_yticks(range(len(values)), labels=names, fontsize=7.5)
     ax.invert_yaxis()
 
