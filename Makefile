@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 START  := notebooks/00_start_here.ipynb
+# So many test files run side by side.
+JOBS   ?= 2
 # One thread suits the small models, and threads that wait must not spin.
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
@@ -21,8 +23,8 @@ lab: .venv/course
 test: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest --cov --cov-report=term tests
-	$(BIN)/python -m pytest --nbval notebooks
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbval notebooks
 	$(BIN)/python tools/tested.py
 
 # Run every notebook again and store its outputs.
