@@ -59,7 +59,7 @@ def cells(table: pd.DataFrame) -> Figure:
     ax.set(xlabel="ours / printed", ylim=(len(table) - 0.5, -0.5))
     handles, labels = ax.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
-    ax.legend(once.values(), once.keys(), loc="lower left", fontsize=8)
+    ax.legend(once.values(), once.keys(), loc="upper right", fontsize=8)
     return fig
 
 
