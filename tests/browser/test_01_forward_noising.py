@@ -52,7 +52,7 @@ def test_the_cloud_dissolves(lab, page):
     slider.focus()
     page.keyboard.press("End")
     cloud.get_by_role("button", name="Play").click()
-    expect(shown).to_contain_text("t = 2 ")
+    expect(shown).to_contain_text(re.compile(r"t = ([1-9]|[12]\d) "))  # on its way from 0 to 32, however fast
     cloud.get_by_role("button", name="Pause").click()
     stopped = shown.inner_text()
     page.wait_for_timeout(800)
