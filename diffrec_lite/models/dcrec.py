@@ -16,7 +16,6 @@ Source: Huang et al., "Dual Conditional Diffusion Models for Sequential Recommen
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -50,8 +49,9 @@ class DCRec(DiffusionRecommender):
         self.step_embedding = StepEmbedding(s.d)
         how = "rows" if s.mask_rows else "keys" if not s.causal else "causal" if s.implicit else "alone"
         self.masks = Masks(how, s.positions == "relative", s.heads, s.max_len)
-        block = partial(DCDTBlock, s.d, s.heads, s.dropout, s.cond_ln, s.explicit, s.copies)
-        self.blocks = nn.ModuleList(block() for _ in range(s.blocks))
+        self.blocks = nn.ModuleList(
+            DCDTBlock(s.d, s.heads, s.dropout, s.cond_ln, s.explicit, s.copies) for _ in range(s.blocks)
+        )
         self.norm = CondLN(s.d) if s.cond_ln else PlainLN(s.d)
 
     # ------------------------------------------------------------ what the network is given

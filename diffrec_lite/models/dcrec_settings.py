@@ -36,8 +36,8 @@ class DCRecSettings(Settings):
     - `slot`: a learned vector that says which place of the stream is to be filled.
     - `positions`: "before" the noise (printed), "after" it, "relative" (a bias on the attention), or "none".
     - `project`: before S_0_hat is noised again, its target goes back to the item vectors' sphere, its history is reset.
-    - `copies`: cross-attention begins as a copy, its value and output maps being the identity at first, so that it need
-      not learn what an item's vector is before it learns which item to look at.
+    - `copies`: cross-attention begins as a copy, its value and output maps being the identity at first, so that what is
+      looked up is item vectors from the first batch on (notebook 08 shows that this is what counts).
     - `seen_bias`: see `DiffusionRecommender`.
 
     `causal` learns from every position of a history at once: position p of the stream sees what came before it. The

@@ -105,7 +105,11 @@ REAL: dict[str, Any] = {
     "batch_size": 512,
     "lr_decay": 0.92,
 }
-STRONGER: dict[str, Any] = {"item_dropout": 0.6, "dropout": 0.4, "epochs": 14}  # for what learns fast
+STRONGER: dict[str, Any] = {
+    "item_dropout": 0.6,
+    "dropout": 0.4,
+    "epochs": 14,
+}  # more dropout, where validation readers are better served so
 FUSED: dict[str, Any] = {"blocks": 1, "positions": True, "sampling_steps": 1, "input_norm": True}
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
