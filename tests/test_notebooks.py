@@ -255,10 +255,12 @@ def test_an_exercise_with_help_gives_no_complaint():
     [
         ("**5 minutes, easy.** ", "", "exercise 1 has no line such as"),
         ("5 minutes, easy", "5 minutes, simple", "exercise 1 has no line such as"),
-        ("a nudge", "a push", "exercise 1 has no folded hint that is called a nudge"),
-        ("$a$, and then?", "", "exercise 1 has no folded hint that is called a nudge"),
-        ("the idea", "the answer", "exercise 1 has no folded hint after it that is called the idea"),
-        ("Hint 2: the idea", "Hint 2: a nudge", "exercise 1 has no folded hint after it that is called the idea"),
+        ("**5 minutes, easy.**", "*5 minutes, easy.*", "exercise 1 has no line such as"),
+        ("Hint 1: a nudge", "A nudge", "exercise 1 has no folded `Hint 1: a nudge`"),
+        ("a nudge", "a push", "exercise 1 has no folded `Hint 1: a nudge`"),
+        ("$a$, and then?", "", "exercise 1 has no folded `Hint 1: a nudge`"),
+        ("the idea", "the answer", "exercise 1 has no folded `Hint 2: the idea` after it"),
+        ("Hint 2: the idea", "Hint 2: a nudge", "exercise 1 has no folded `Hint 2: the idea` after it"),
         (
             "There is a sign for it.",
             "return some_number + another_number",

@@ -30,11 +30,11 @@ MACHINE = re.compile(
 )
 EXERCISE = re.compile(r"^### exercise (\d+).*$", re.I | re.M)
 # What stands between the heading of an exercise and the learner's cell, in this order.
-HINT = r"<details>\s*<summary>[^<]*%s[^<]*</summary>\s*(?!</details>)\S.*?</details>"
+HINT = r"<details>\s*<summary>%s</summary>\s*(?!</details>)\S.*?</details>"
 HELP = {
-    "no line such as **10 minutes, easy.** right below its heading": r"\A\s*\*+\d+ minutes?, (?:easy|medium|hard)\b",
-    "no folded hint that is called a nudge": HINT % "nudge",
-    "no folded hint after it that is called the idea": HINT % "idea",
+    "no line such as **10 minutes, easy.** right below its heading": r"\A\s*\*\*\d+ minutes, (?:easy|medium|hard)\.\*\* ",
+    "no folded `Hint 1: a nudge`": HINT % "Hint 1: a nudge",
+    "no folded `Hint 2: the idea` after it": HINT % "Hint 2: the idea",
 }
 MIN_SOURCES = 5
 # The fixed headings in their order; the numbered idea sections stand where None is.
