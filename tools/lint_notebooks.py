@@ -32,7 +32,7 @@ EXERCISE = re.compile(r"^### exercise (\d+).*$", re.I | re.M)
 # What stands between the heading of an exercise and the learner's cell, in this order.
 HINT = r"<details>\s*<summary>%s</summary>\s*(?!</details>)\S.*?</details>"
 HELP = {
-    "no line such as **10 minutes, easy.** right below its heading": r"\A\s*\*\*\d+ minutes, (?:easy|medium|hard)\.\*\* ",
+    "no line such as **10 minutes, easy.** below its heading": r"\A\s*\*\*\d+ minutes, (?:easy|medium|hard)\.\*\* ",
     "no folded `Hint 1: a nudge`": HINT % "Hint 1: a nudge",
     "no folded `Hint 2: the idea` after it": HINT % "Hint 2: the idea",
 }

@@ -148,7 +148,7 @@ def _evaluated(
 
 @app.command()
 def bench(
-    model: Annotated[str, typer.Option(help="Any that is trained by gradients.")] = "dcrec",
+    model: Annotated[str, typer.Option(help="dcrec, hybrid, diffurec, diffurecsys, sasrec or gru4rec.")] = "dcrec",
     dataset: Annotated[str, typer.Option(help="A name from `data list`, or a path.")] = "bookshop",
     preset: Annotated[str | None, typer.Option(help="Default: repaired for real data, else quick.")] = None,
     changes: Changes = None,

@@ -45,11 +45,15 @@ def bench(
     `precision`, `per_second` (training examples or readers), `ratio` to the plain way, `gflop` an example,
     `share_of_peak` (of a matrix product's speed in that precision), `peak_memory_mb` and `rounds`. The last row of
     training is how the model trains by default. A model that averages several samples is timed with one.
-    Raises ValueError for a model that only counts, and ArithmeticError if two ways disagree.
+    Raises ValueError for a model that cannot learn from one prefix by itself, as the plain way does, and
+    ArithmeticError if two ways disagree.
     """
     name = type(model).__name__.lower()
-    if model.learns_from == "counts":
-        raise ValueError(f"{name} only counts, there is nothing to time; choose a model that is trained by gradients")
+    if type(model) not in plainly.KINDS:
+        known = ", ".join(sorted(kind.__name__.lower() for kind in plainly.KINDS))
+        raise ValueError(
+            f"{name} does not learn from one prefix by itself, as the plain way does; choose one of {known}"
+        )
     model.to(choose_device(device))
     if getattr(model.settings, "samples", 1) > 1:
         model = plainly.twin(model, type(model), samples=1)

@@ -16,6 +16,8 @@ from diffrec_lite.data import Batch, Split
 from diffrec_lite.models.base import Recommender
 from diffrec_lite.models.dcrec import DCRec
 from diffrec_lite.models.denoiser import DiffusionRecommender
+from diffrec_lite.models.diffurec import DiffuRec, DiffuRecSys
+from diffrec_lite.models.hybrid import Hybrid
 from diffrec_lite.models.sequential import GRU4Rec, SASRec
 from diffrec_lite.noise import NormalNoise
 from diffrec_lite.training.device import device_of
@@ -41,8 +43,8 @@ class PlainNoise:
         return (self.B,) if length is None else (self.B, length)
 
 
-class PlainDCRec(DCRec):
-    """DCRec that keeps nothing of the clean history from one denoising step to the next."""
+class ReadsAgain(DCRec):
+    """A DCRec, or kin of it, that keeps nothing of the clean history from one denoising step to the next."""
 
     def read(self, H0: Tensor) -> list:
         return []
@@ -51,6 +53,10 @@ class PlainDCRec(DCRec):
         self, St: Tensor, t: Tensor, H0: Tensor, valid: Tensor, read: list | None = None, last: bool = False
     ) -> Tensor:
         return super().denoise(St, t, H0, valid, super().read(H0), last)
+
+
+class PlainHybrid(ReadsAgain, Hybrid):
+    """The hybrid, reading again."""
 
 
 class PrefixGRU4Rec(GRU4Rec):
@@ -66,10 +72,14 @@ def twin(model: Recommender, kind: type[Recommender], **changes: Any) -> Recomme
     return made.to(device_of(model))
 
 
+# What learns from each prefix by itself, or can be made to.
+KINDS = (DiffuRec, DiffuRecSys, DCRec, Hybrid, SASRec, GRU4Rec)
+
+
 def of_prefixes(model: Recommender) -> Recommender:
-    """The same network as a model that learns from each prefix by itself."""
+    """The same network as a model that learns from each prefix by itself. The model is one of `KINDS`."""
     if isinstance(model, DCRec):
-        return twin(model, DCRec, causal=False, step_for_each=False)
+        return twin(model, type(model), causal=False, step_for_each=False)
     if isinstance(model, SASRec):
         return twin(model, SASRec, learns_from="prefixes")
     return twin(model, PrefixGRU4Rec if isinstance(model, GRU4Rec) else type(model))
@@ -77,7 +87,7 @@ def of_prefixes(model: Recommender) -> Recommender:
 
 def plain(model: Recommender) -> Recommender:
     """The same model, without its savings."""
-    made = twin(model, PlainDCRec if isinstance(model, DCRec) else type(model))
+    made = twin(model, {DCRec: ReadsAgain, Hybrid: PlainHybrid}.get(type(model), type(model)))
     for block in getattr(made, "blocks", []):
         block.register_forward_pre_hook(_everywhere, with_kwargs=True)
     return made

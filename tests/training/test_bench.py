@@ -29,6 +29,7 @@ MODELS = {
     "dcrec, repaired": ("dcrec", {"blocks": 2, **REPAIRED}),
     "dcrec, causal": ("dcrec", {"blocks": 2, **CAUSAL, "step_for_each": True}),
     "dcrec, masked rows": ("dcrec", {"mask_rows": True}),
+    "hybrid": ("hybrid", {"blocks": 2, **REPAIRED, "quiet": 0.5}),
     "diffurec": ("diffurec", {"blocks": 2, "positions": True}),
     "diffurecsys": ("diffurecsys", {"blocks": 2}),
     "sasrec": ("sasrec", {"blocks": 2, "seen_bias": True}),
@@ -111,9 +112,12 @@ def test_ways_that_disagree_are_not_timed(build, data, monkeypatch):
             bench(build("dcrec"), data, Recipe(), seconds=0, device="cpu")
 
 
-def test_what_only_counts_is_refused(build, data):
-    with pytest.raises(ValueError, match="popularity only counts"):
-        bench(models.build("popularity", 12), data, Recipe(), seconds=0)
+def test_what_has_no_plain_way_is_refused_and_nothing_else(data):
+    timed = {name for name, _ in MODELS.values()}
+    for name in models.MODELS.keys() - timed:
+        with pytest.raises(ValueError, match=f"^{name} does not learn from one prefix.*{', '.join(sorted(timed))}$"):
+            bench(models.build(name, 12), data, Recipe(), seconds=0)
+    assert all(plainly.of_prefixes(models.build(name, 12)).learns_from == "prefixes" for name in timed)
 
 
 def test_the_plain_way_computes_every_position_of_every_block(model, data):
@@ -127,8 +131,9 @@ def test_the_plain_way_computes_every_position_of_every_block(model, data):
     assert batch.history.shape == (5, 8) and set(shapes) == ({stream} if hasattr(plain, "blocks") else set())
 
 
-def test_the_plain_way_reads_the_history_at_each_step_and_ours_once(build, monkeypatch):
-    model, readings = build("dcrec"), []
+@pytest.mark.parametrize("name", ["dcrec", "hybrid"])
+def test_the_plain_way_reads_the_history_at_each_step_and_ours_once(build, name, monkeypatch):
+    model, readings = build(name), []
     read = type(model.blocks[0]).read
     monkeypatch.setattr(type(model.blocks[0]), "read", lambda block, h: readings.append(1) or read(block, h))
     history = torch.tensor([[1, 2, 3]])
