@@ -144,7 +144,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "diffurec": {**REAL, **STRONGER, **FUSED},
         "diffurecsys": {**REAL, **STRONGER, **FUSED},
         "dcrec": {**REAL, **STRONGER, "blocks": 1, **REPAIRS, "copies": True, "lr": 2e-3, "epochs": 16},
-        "hybrid": {**REAL, **STRONGER, "blocks": 1, **REPAIRS},
+        "hybrid": {**REAL, **STRONGER, "blocks": 1, **REPAIRS, "lr": 2e-3},
     },
     "paper": {
         "popularity": {},
