@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from diffrec_lite.diffusion import GaussianDiffusion
 from diffrec_lite.lessons.check import CheckFailed, answer, check, close, compare, numbers, passed, require
 
-# E, and the epochs that are asked for: the first, some on the way, the last, and beyond it.
+# The last epoch, and the epochs that are asked for: the first, some on the way, the last, and beyond it.
 SCHEDULES = ((150, (0, 1, 10, 30.5, 75, 149, 150, 151, 400)), (20, (0, 3, 13, 20, 33)))
 # B, L, d, V, the number of padded places of each row, and lambda.
 BATCHES = (
@@ -30,28 +30,32 @@ SIGNALS = (
 
 @check
 def lambda_smooth(function: Callable) -> None:
-    """Check `function(epoch, E) -> float`: 0.2 (1 - min(epoch, E) / E)^9 + 0.003."""
-    for E, epochs in SCHEDULES:
+    """Check `function(epoch, last) -> float`: 0.2 (1 - min(epoch, last) / last)^9 + 0.003."""
+    for last, epochs in SCHEDULES:
         for epoch in epochs:
-            left = 1 - min(epoch, E) / E
+            left = 1 - min(epoch, last) / last
             mistakes = {
-                "Beyond epoch E the schedule is over and lambda is 0.003. You let it run on: epoch / E passes 1, so "
-                "take min(epoch, E).": 0.2 * (1 - epoch / E) ** 9 + 0.003,
-                "E is the learner's choice, and your code has 150 in its place.": 0.2 * (1 - min(epoch, 150) / 150) ** 9
+                "Beyond the last epoch the schedule is over and lambda is 0.003. You let it run on: epoch / last passes "
+                "1, so take min(epoch, last).": 0.2 * (1 - epoch / last) ** 9 + 0.003,
+                "The last epoch is the caller's choice, and your code has 150 in its place.": 0.2
+                * (1 - min(epoch, 150) / 150) ** 9
                 + 0.003,
                 "Your lambda ends at 0 and not at 0.003: the 0.003 is missing.": 0.2 * left**9,
                 "The power is missing: this is a straight line.": 0.2 * left + 0.003,
-                "This is the straight line called decline, which ends at 80/150 of E. The smooth one falls with the "
-                "ninth power.": 0.2 * max(1 - epoch / E * 150 / 80, 0.0) + 0.003,
+                "This is the straight line called decline, which ends at 80/150 of the epochs. The smooth one falls with "
+                "the ninth power.": 0.2 * max(1 - epoch / last * 150 / 80, 0.0) + 0.003,
                 "The 0.003 belongs outside the product: 0.2 (…)^9 + 0.003.": 0.2 * (left**9 + 0.003),
                 "The power takes the 0.2 with it. Only the bracket is raised: 0.2 * (…) ** 9.": (0.2 * left) ** 9
                 + 0.003,
-                "This rises with the epoch: the bracket holds 1 - epoch / E.": 0.2 * (1 - left) ** 9 + 0.003,
+                "This rises with the epoch: the bracket holds 1 - epoch / last.": 0.2 * (1 - left) ** 9 + 0.003,
+                "An epoch may be broken, as 30.5 is, and you cut it to a whole number.": 0.2
+                * (1 - int(min(epoch, last)) / last) ** 9
+                + 0.003,
                 "Whole-number division, //, throws the fraction of the way away: use /.": 0.2
-                * (1 - min(epoch, E) // E) ** 9
+                * (1 - min(epoch, last) // last) ** 9
                 + 0.003,
             }
-            compare(f"lambda_smooth({epoch}, {E})", answer(function, epoch, E), left**9 * 0.2 + 0.003, mistakes)
+            compare(f"lambda_smooth({epoch}, {last})", answer(function, epoch, last), left**9 * 0.2 + 0.003, mistakes)
     passed("lambda_smooth", "It falls from 0.203 to 0.003 and stays there.")
 
 
@@ -129,6 +133,9 @@ def _wrong_sums(
         ),
         "L_z is minus the target's score. A cross-entropy also looks at all other scores: "
         "F.cross_entropy(scores, target).": _sum(prior, denoising, -chosen, lambda_),
+        "F.cross_entropy takes the raw scores. You took a softmax before it.": _sum(
+            prior, denoising, F.cross_entropy(scores.softmax(1), target), lambda_
+        ),
         "L_z adds up the readers. It is their mean.": _sum(prior, denoising, len(target) * ranking, lambda_),
     }
 
@@ -151,6 +158,11 @@ def _gradient(result: object, *given: Tensor | float) -> None:
         "The number is right, but it does not depend on S0_hat: no gradient reaches what was handed in.",
     )
     wanted = torch.autograd.grad(_sum(*_terms(*given[:5]), given[5]), (S0_hat, scores))
+    require(
+        not of_S0.any() or close(of_hat, wanted[0]),
+        "The number is right, but L_t moves the book and not the prediction: the wrong side is detached. The target is "
+        "what stands still, S0[:, -1].detach().",
+    )
     require(
         not of_S0.any(),
         "The number is right, but L_t pulls the target's vector towards the prediction too. This way lies the "

@@ -9,8 +9,8 @@ from diffrec_lite.lessons import dcrec as lesson
 from diffrec_lite.lessons.check import CheckFailed
 
 
-def smooth(epoch, E):
-    return 0.2 * (1 - min(epoch, E) / E) ** 9 + 0.003
+def smooth(epoch, last):
+    return 0.2 * (1 - min(epoch, last) / last) ** 9 + 0.003
 
 
 def sums(prior=None, denoising=None, ranking=None, total=None, detach=True):
@@ -49,23 +49,28 @@ def test_the_right_answers_pass(capsys):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda e, E: 0.2 * (1 - e / E) ** 9 + 0.003, "let it run on"),
-        (lambda e, E: smooth(e, 150), "150 in its place"),
-        (lambda e, E: smooth(e, E) - 0.003, "0.003 is missing"),
-        (lambda e, E: 0.2 * (1 - min(e, E) / E) + 0.003, "power is missing"),
-        (lambda e, E: 0.2 * max(1 - e / (E * 80 / 150), 0) + 0.003, "called decline"),
-        (lambda e, E: 0.2 * ((1 - min(e, E) / E) ** 9 + 0.003), "outside the product"),
-        (lambda e, E: (0.2 * (1 - min(e, E) / E)) ** 9 + 0.003, "takes the 0.2 with it"),
-        (lambda e, E: 0.2 * (min(e, E) / E) ** 9 + 0.003, "rises with the epoch"),
-        (lambda e, E: 0.2 * (1 - min(e, E) // E) ** 9 + 0.003, "Whole-number division"),
-        (lambda e, E: 0.2 * (1 - min(e, E) / E) ** 8 + 0.003, "wrong values"),
-        (lambda e, E: str(smooth(e, E)), "a string"),
+        (lambda e, n: 0.2 * (1 - e / n) ** 9 + 0.003, "let it run on"),
+        (lambda e, n: smooth(e, 150), "150 in its place"),
+        (lambda e, n: smooth(e, n) - 0.003, "0.003 is missing"),
+        (lambda e, n: 0.2 * (1 - min(e, n) / n) + 0.003, "power is missing"),
+        (lambda e, n: 0.2 * max(1 - e / (n * 80 / 150), 0) + 0.003, "called decline"),
+        (lambda e, n: 0.2 * ((1 - min(e, n) / n) ** 9 + 0.003), "outside the product"),
+        (lambda e, n: (0.2 * (1 - min(e, n) / n)) ** 9 + 0.003, "takes the 0.2 with it"),
+        (lambda e, n: 0.2 * (min(e, n) / n) ** 9 + 0.003, "rises with the epoch"),
+        (lambda e, n: 0.2 * (1 - min(e, n) // n) ** 9 + 0.003, "Whole-number division"),
+        (lambda e, n: 0.2 * (1 - min(e, n) / n) ** 8 + 0.003, "wrong values"),
+        (lambda e, n: smooth(int(e), n), "cut it to a whole number"),
+        (lambda e, n: str(smooth(e, n)), "a string"),
         (lambda e: 0.003, "cannot be called with 2 arguments"),
     ],
 )
 def test_a_wrong_lambda_is_diagnosed(wrong, message):
     with pytest.raises(CheckFailed, match=message):
         lesson.checks.lambda_smooth(wrong)
+
+
+def target_place(difference):
+    return difference[:, -1].square().mean()
 
 
 def every_place(S0, S0_hat):
@@ -76,6 +81,8 @@ def every_place(S0, S0_hat):
     ("wrong", "message"),
     [
         (sums(detach=False), "This way lies the collapse"),
+        (sums(detach=False, denoising=lambda S0, hat: target_place(hat.detach() - S0)), "wrong side is detached"),
+        (sums(ranking=lambda scores, target: F.cross_entropy(scores.softmax(1), target)), "a softmax before it"),
         (sums(prior=lambda x, valid: x.square().mean()), "averages over padding as well"),
         (sums(prior=lambda x, valid: (x.square().mean(-1) * valid).mean()), "still counted"),
         (sums(prior=lambda x, valid: x[valid].square().mean()), "pools the places"),
