@@ -35,15 +35,15 @@ def lambda_smooth(function: Callable) -> None:
         for epoch in epochs:
             left = 1 - min(epoch, last) / last
             mistakes = {
-                "Beyond the last epoch the schedule is over and lambda is 0.003. You let it run on: epoch / last passes "
-                "1, so take min(epoch, last).": 0.2 * (1 - epoch / last) ** 9 + 0.003,
+                "Beyond the last epoch the schedule is over and lambda is 0.003. You let it run on: epoch / last "
+                "passes 1, so take min(epoch, last).": 0.2 * (1 - epoch / last) ** 9 + 0.003,
                 "The last epoch is the caller's choice, and your code has 150 in its place.": 0.2
                 * (1 - min(epoch, 150) / 150) ** 9
                 + 0.003,
                 "Your lambda ends at 0 and not at 0.003: the 0.003 is missing.": 0.2 * left**9,
                 "The power is missing: this is a straight line.": 0.2 * left + 0.003,
-                "This is the straight line called decline, which ends at 80/150 of the epochs. The smooth one falls with "
-                "the ninth power.": 0.2 * max(1 - epoch / last * 150 / 80, 0.0) + 0.003,
+                "This is the straight line called decline, which ends at 80/150 of the epochs. The smooth one "
+                "falls with the ninth power.": 0.2 * max(1 - epoch / last * 150 / 80, 0.0) + 0.003,
                 "The 0.003 belongs outside the product: 0.2 (…)^9 + 0.003.": 0.2 * (left**9 + 0.003),
                 "The power takes the 0.2 with it. Only the bracket is raised: 0.2 * (…) ** 9.": (0.2 * left) ** 9
                 + 0.003,
