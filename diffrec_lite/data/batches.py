@@ -182,7 +182,7 @@ def length_buckets(lengths: Tensor, batch_size: int, seed: int | None = None, ep
     if seed is None or n == 0:
         return list(lengths.argsort(stable=True).split(batch_size)) if n else []
     state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
-    generator = torch.Generator().manual_seed(int(state[0] >> 1))
+    generator = torch.Generator().manual_seed(int(state[0]) >> 1)
     order = torch.randperm(n, generator=generator)
     order = order[torch.bucketize(lengths[order], torch.tensor(WIDTHS)).argsort(stable=True)]
     full, rest = divmod(n, batch_size)
