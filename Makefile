@@ -23,7 +23,7 @@ lab: .venv/course
 test: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbval notebooks
 	$(BIN)/python tools/tested.py
 

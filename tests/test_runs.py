@@ -1,16 +1,20 @@
 """The recorded tables are whole, and say what the package says that they say."""
 
 import json
+import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import follow
 import pandas as pd
 import pytest
+import repeat
 
 from diffrec_lite import models
 from diffrec_lite.data import load
 from diffrec_lite.evaluation import evaluate
 from diffrec_lite.metrics import COVERAGE, DEBIASED, names
+from diffrec_lite.training.recipe import Recipe, settings
 
 RUNS = Path(__file__).parents[1] / "data" / "runs"
 SINGLE = ("signal", "detach_target", "loss weights")  # each of these alone revives the printed DCRec
@@ -86,6 +90,25 @@ def test_the_readme_says_what_the_records_say():
         test = json.loads((RUNS / f"{row[3].strip('` |')}.json").read_text(encoding="utf-8"))["test"]
         for cell, name in zip(row[1:3], ("HR@5", "NDCG@5"), strict=True):
             assert cell == f"{test[name]:.4f} ({test[name + ' low']:.4f} to {test[name + ' high']:.4f})"
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=[path.stem for path in RECORDS])
+def test_a_records_command_still_means_the_settings_that_it_was_run_with(path):
+    record = json.loads(path.read_text(encoding="utf-8"))
+    _, _, model, *given = shlex.split(record["command"])
+    changes = [value for name, value in pairwise(given) if name == "--set"]
+    of_model, of_training = settings(model, given[given.index("--preset") + 1], changes)
+    meant = {**models.MODELS[model].Settings.defaults(), **Recipe.defaults(), **of_model, **of_training}
+    assert {name: meant[name] for name in record["config"] if name != "num_items"} == {
+        name: value for name, value in record["config"].items() if name != "num_items"
+    }
+
+
+def test_a_table_is_made_again_by_its_command(tmp_path):
+    recorded, made = repeat.repeated("leak", 0, tmp_path)
+    assert len(recorded) == 1 and repeat.apart(recorded, made) <= repeat.WITHIN
+    assert repeat.apart(recorded, made.assign(**{"HR@5": made["HR@5"] + 0.004})) > repeat.WITHIN
+    assert repeat.apart(recorded, made.assign(**{"trained at": "all steps"})) > repeat.WITHIN
 
 
 @pytest.mark.parametrize("name", ["bookshop_dcrec_quick_0", "bookshop_sasrec_quick_0"])
