@@ -73,7 +73,7 @@ def answer(class_, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "board.csv"
     code, said, err = run("leaderboard", class_[0], "--json", "--out", out)
     assert code == 0, err
-    return json.loads(said), pd.read_csv(out)
+    return json.loads(said), pd.read_csv(out, float_precision="round_trip")
 
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a named pipe is part of what is handed in")
