@@ -69,7 +69,7 @@ class Recipe(Settings):
 # read, since nobody buys a book twice.
 # "paper" is what each paper prints. SASRec's are ours, and so is what no paper states ("lr_decay").
 # "repaired" is ours for real data: DCRec with its repairs, each measured in data/runs/dcrec_repairs.csv, and beside it
-# the others at the same size, with the same regularisation and the same bias on what was read.
+# the others at the same width, most with the bias on what was read; dropout and batches as they did best.
 # A preset need not know every model.
 SMALL: dict[str, Any] = {
     "d": 32,
