@@ -47,8 +47,7 @@ def test_train_leaves_the_model_the_curve_and_the_record(folder):
     assert record["config"]["d"] == 16 and record["config"]["epochs"] == 1
     assert Recipe.defaults().keys() <= record["config"].keys()
     assert record["dataset"]["items"] == 240 and len(record["dataset"]["fingerprint"]) == 16
-    assert record["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
-    assert record["device"].startswith("cpu")
+    assert record["versions"]["torch"] == torch.__version__ and record["device"].startswith("cpu")
     assert record["seconds"] > 0 and record["best_epoch"] == 1 and record["precision"] in ("fp32", "bf16")
     assert record["precision_reason"].startswith("measured")
     for name in ("val", "val_filtered", "test", "test_filtered"):

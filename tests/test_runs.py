@@ -99,9 +99,8 @@ def test_a_records_command_still_means_the_settings_that_it_was_run_with(path):
     changes = [value for name, value in pairwise(given) if name == "--set"]
     of_model, of_training = settings(model, given[given.index("--preset") + 1], changes)
     meant = {**models.MODELS[model].Settings.defaults(), **Recipe.defaults(), **of_model, **of_training}
-    assert {name: meant[name] for name in record["config"] if name != "num_items"} == {
-        name: value for name, value in record["config"].items() if name != "num_items"
-    }
+    had = {name: value for name, value in record["config"].items() if name != "num_items"}
+    assert {name: meant[name] for name in had} == had
 
 
 def test_a_table_is_made_again_by_its_command(tmp_path):
@@ -109,6 +108,8 @@ def test_a_table_is_made_again_by_its_command(tmp_path):
     assert len(recorded) == 1 and repeat.apart(recorded, made) <= repeat.WITHIN
     assert repeat.apart(recorded, made.assign(**{"HR@5": made["HR@5"] + 0.004})) > repeat.WITHIN
     assert repeat.apart(recorded, made.assign(**{"trained at": "all steps"})) > repeat.WITHIN
+    assert repeat.apart(recorded, made.assign(**{"HR@5": float("nan")})) > repeat.WITHIN
+    assert repeat.apart(recorded, made[:0]) > repeat.WITHIN
 
 
 @pytest.mark.parametrize("name", ["bookshop_dcrec_quick_0", "bookshop_sasrec_quick_0"])

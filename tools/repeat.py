@@ -20,7 +20,7 @@ import pandas as pd
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "data" / "runs"
-WITHIN = 0.002  # another processor rounds otherwise; other settings move HR@5 further
+WITHIN = 0.002  # another processor rounds otherwise
 # Each table's command, and the columns that name one of its trainings.
 TABLES = {
     "chains": (["chains.py"], ["signal", "seed"]),
@@ -56,7 +56,8 @@ def repeated(name: str, seed: int, folder: Path) -> tuple[pd.DataFrame, pd.DataF
 def apart(recorded: pd.DataFrame, made: pd.DataFrame) -> float:
     """The greatest difference of any number, relative where it is above 1; infinite if anything else differs."""
     numbers = recorded.select_dtypes("number")
-    if not recorded.drop(columns=numbers.columns).equals(made.drop(columns=numbers.columns)):
+    words = [table.drop(columns=numbers.columns) for table in (recorded, made)]
+    if not words[0].equals(words[1]) or not recorded.isna().equals(made.isna()):
         return float("inf")
     return float(((made[numbers.columns] - numbers).abs() / numbers.abs().clip(lower=1)).max(axis=None))
 

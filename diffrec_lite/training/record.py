@@ -145,9 +145,9 @@ def device_name(device: torch.device) -> str:
 
 
 def versions() -> dict[str, str]:
-    packages = ("torch", "accelerate", "safetensors", "numpy")
-    found = {package: importlib.metadata.version(package) for package in packages}
-    return {"python": platform.python_version(), "diffrec-lite": diffrec_lite.__version__, **found}
+    found = {package: importlib.metadata.version(package) for package in ("accelerate", "safetensors", "numpy")}
+    python, ours = platform.python_version(), diffrec_lite.__version__
+    return {"python": python, "diffrec-lite": ours, "torch": torch.__version__, **found}
 
 
 def commit() -> str | None:
