@@ -1,10 +1,11 @@
-"""Which names a cell of a notebook reads, and which it leaves behind or changes."""
+"""Which names a cell of a notebook reads, which it leaves behind or changes, and which cells it hangs on by them."""
 
 from __future__ import annotations
 
 import ast
 import builtins
 import dis
+from collections.abc import Iterable, Sequence
 from types import CodeType
 
 
@@ -19,6 +20,17 @@ def names(source: str) -> tuple[set[str], set[str]]:
         codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
         read |= _with(code, "LOAD_NAME", "LOAD_GLOBAL")
     return read - set(dir(builtins)), _with(whole, "STORE_NAME", "STORE_GLOBAL") | _assigned_into(source)
+
+
+def behind(cells: Sequence[str], read: Iterable[str]) -> list[int]:
+    """The places of the cells that bind or change a name of `read`, or one that a cell so found reads, in order."""
+    wanted, found = set(read), []
+    for place in reversed(range(len(cells))):
+        of_cell, left = names(cells[place])
+        if left & wanted:
+            found.append(place)
+            wanted |= of_cell
+    return found[::-1]
 
 
 def _with(code: CodeType, *operations: str) -> set[str]:

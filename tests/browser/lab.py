@@ -15,9 +15,11 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from names import behind, names
 from playwright.sync_api import Page, expect
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,11 +128,14 @@ def open_notebook(lab: Lab, page: Page, name: str) -> int:
     return sum(cell["cell_type"] == "code" and bool("".join(cell["source"]).strip()) for cell in cells)
 
 
-def run_notebook(lab: Lab, page: Page, name: str, timeout: float = 90) -> None:
+def run_notebook(lab: Lab, page: Page, name: str, timeout: float = 90, shows: Sequence[str] = ()) -> None:
     """Open the notebook `name`, run all its cells, wait until they are done, and assert that none failed.
 
-    `timeout` is in seconds and counts from the start of the run.
+    `timeout` is in seconds and counts from the start of the run. With `shows`, the notebook has only the code cells
+    that call one of these, and those that they hang on: the others are run by nbval, and take minutes.
     """
+    if shows:
+        keep_code(lab.folder / f"{name}.ipynb", [f"{call}(" for call in shows])
     code_cells = open_notebook(lab, page, name)
     # The stored prompts would look like a finished run.
     command(page, "editmenu:clear-all")
@@ -143,6 +148,17 @@ def run_notebook(lab: Lab, page: Page, name: str, timeout: float = 90) -> None:
     assert errors.count() == 0, f"{name}: a cell failed\n{errors.first.inner_text()[-1500:]}"
     no_kernel = page.locator(".jp-Dialog").get_by_role("button", name="No Kernel", exact=True)
     page.add_locator_handler(no_kernel, lambda button: button.click())  # once kernels are stopped, it asks for another
+
+
+def keep_code(path: Path, calls: Sequence[str]) -> None:
+    """Take from the notebook at `path` each code cell that neither has one of `calls` in it nor is needed for one."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    text = ["".join(cell["source"]) if cell["cell_type"] == "code" else "" for cell in notebook["cells"]]
+    wanted = [place for place, source in enumerate(text) if any(call in source for call in calls)]
+    assert len(wanted) >= len(calls), f"{path.name} has no cell for some of {calls}"
+    kept = set(wanted).union(*(behind(text[:place], names(text[place])[0]) for place in wanted))
+    notebook["cells"] = [cell for place, cell in enumerate(notebook["cells"]) if place in kept or not text[place]]
+    path.write_text(json.dumps(notebook), encoding="utf-8")
 
 
 def command(page: Page, name: str) -> None:

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 
 def test_strength_and_form_move_the_noise(lab, page):
-    run_notebook(lab, page, "02_offset_noise")
+    run_notebook(lab, page, "02_offset_noise", shows=["noise_explorer"])
     root = page.locator(".diffrec-offset").first
     root.scroll_into_view_if_needed()
     told, bars, lines = root.locator(".drl-readout"), root.locator("svg path[fill]"), root.locator(".drl-equation div")

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 
 def test_every_picker_changes_the_map(lab, page):
-    run_notebook(lab, page, "03_cross_attention")
+    run_notebook(lab, page, "03_cross_attention", shows=["attention_explorer"])
     root = page.locator(".diffrec-attention").first
     root.scroll_into_view_if_needed()
     told, cells, rows = root.locator(".drl-readout"), root.locator("td"), root.locator("tbody th")

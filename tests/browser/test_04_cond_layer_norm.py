@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 
 def test_the_fields_follow_step_reader_layer_and_feature(lab, page):
-    run_notebook(lab, page, "04_cond_layer_norm")
+    run_notebook(lab, page, "04_cond_layer_norm", shows=["fields_explorer"])
     root = page.locator(".diffrec-fields").first
     root.scroll_into_view_if_needed()
     step, feature = (root.get_by_label(name, exact=True) for name in ("Step t", "Feature"))

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 
 def test_the_player_steps_and_changes_reader(lab, page):
-    run_notebook(lab, page, "05_step_skipping", timeout=240)
+    run_notebook(lab, page, "05_step_skipping", shows=["step_player"])
     player = page.locator(".drl-player").first
     player.scroll_into_view_if_needed()
     left, right = (player.locator(".drl-panel .drl-readout").nth(i) for i in range(2))

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 
 def test_the_true_book_can_be_moved_through_the_ranking(lab, page):
-    run_notebook(lab, page, "06_metrics")
+    run_notebook(lab, page, "06_metrics", shows=["ranking_explorer"])
     root = page.locator(".drl-ranking").first
     root.scroll_into_view_if_needed()
     told, rank, k = (

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 def test_a_patient_is_watched_guessed_and_told(lab, page):
     errors = []
     page.on("pageerror", lambda problem: errors.append(str(problem)))
-    run_notebook(lab, page, "07_training", timeout=150)
+    run_notebook(lab, page, "07_training", shows=["curves_explorer"])
     clinic, parts = page.locator(".diffrec-curves").nth(0), page.locator(".diffrec-curves").nth(1)
     clinic.scroll_into_view_if_needed()
     told, verdict = clinic.locator(".drl-readout"), clinic.locator(".tc-verdict")

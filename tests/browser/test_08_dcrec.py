@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 
 def test_the_balance_of_the_losses_moves(lab, page):
-    run_notebook(lab, page, "08_dcrec", timeout=300)
+    run_notebook(lab, page, "08_dcrec", shows=["loss_balance"])
     root = page.locator(".diffrec-balance").first
     root.scroll_into_view_if_needed()
     told, charts = root.locator(".drl-readout"), root.locator(".lb-charts svg")

@@ -7,7 +7,7 @@ WIDTHS = (1400, 1100)
 
 
 def test_accuracy_against_cost_can_be_filtered(lab, page):
-    run_notebook(lab, page, "09_comparison", timeout=240)
+    run_notebook(lab, page, "09_comparison", shows=["cost_explorer"])
     root = page.locator(".diffrec-cost").first
     root.scroll_into_view_if_needed()
     told, rows, chart = root.locator(".drl-readout"), root.locator("tbody tr"), root.locator(":scope > svg")

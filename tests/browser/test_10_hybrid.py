@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 
 def test_three_models_play_side_by_side(lab, page):
-    run_notebook(lab, page, "10_hybrid", timeout=240)
+    run_notebook(lab, page, "10_hybrid", shows=["model_player"])
     player = page.locator(".drl-player").first
     player.scroll_into_view_if_needed()
     panels = [player.locator(".drl-panel").nth(i) for i in range(3)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from names import names
+from names import behind, names
 from nbformat import NotebookNode
 
 
@@ -41,13 +41,7 @@ class Lesson:
     def before(self, exercise: Exercise, answer: Sequence[str]) -> list[str]:
         """The cells of the course, in order, that bind or change a name which the check or cells `answer` read."""
         read = names(exercise.check)[0].union(*map(_read, answer))
-        kept: list[str] = []
-        for cell in reversed(self.cells[: exercise.place]):
-            of_cell, left = names(cell)
-            if left & read:
-                kept.append(cell)
-                read |= of_cell
-        return kept[::-1]
+        return [self.cells[place] for place in behind(self.cells[: exercise.place], read)]
 
 
 def _read(answer: str) -> set[str]:
