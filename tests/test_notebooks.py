@@ -1,12 +1,13 @@
 """The notebooks keep to their anatomy, and in their student versions nothing fails but the unsolved exercises."""
 
+import re
 from pathlib import Path
 
 import lint_notebooks
 import nbformat
 import pytest
 from address import INSTALL, LINKS, addressed, repository
-from lint_notebooks import aids, check, course_complaints, sources
+from lint_notebooks import aids, anatomy, check, course_complaints, sources
 from names import behind, names
 from student import folded, student, with_outputs
 
@@ -82,6 +83,28 @@ def test_no_class_is_led_to_the_solved_notebook(path, released):
     # They may still take it elsewhere themselves.
     setup = next(cell for cell in handed_out.cells if "setup" in cell.metadata.get("tags", []))
     assert setup.source.startswith(INSTALL.format(repository=repository()))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "other", "complaint"),
+    [
+        (r"# 02 ·", "# Two ·", "the first cell should be the title"),
+        (r"So far the noise.*?\n\n|So far the noise.*", "", "the first cell should say in a paragraph"),
+        (r"\*\*Time:\*\*", "Time:", "has no line with **Time:**"),
+        (r";$", "", "an objective should end in a semicolon"),
+        (r"(?m)^- (tell|say|judge)", r"\1", "lists 1 objectives"),
+        (r"### Predict", "### Guess", 'no idea has a "### Predict" part'),
+        (r"<summary>Answer</summary>", "<summary>1</summary>", "the quiz has fewer than three questions"),
+        (r"## Summary", "## In short", "its sections are"),
+    ],
+)
+def test_the_lint_reports_what_leaves_the_anatomy(pattern, other, complaint):
+    changed = nbformat.read(COURSE[2], as_version=4)
+    for cell in changed.cells:
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(pattern, other, cell.source, flags=re.S | re.M)
+    found = list(anatomy(changed, COURSE[2].stem))
+    assert len(found) == 1 and found[0].startswith(complaint)
 
 
 # The tools themselves, on small notebooks.

@@ -102,14 +102,17 @@ def test_its_makefile_opens_the_course_and_names_nothing_that_is_not_there(made)
     assert "\nlab: .venv/course\n" in makefile
     shown = subprocess.run(["make", "-n", "-C", folder, "lab"], capture_output=True, text=True, check=True).stdout
     assert "jupyter lab" in shown and "tools/install_torch.py" in shown
+    assert "JOBS" not in makefile and ".venv/test" not in makefile
     named = {word.strip("'\"()") for word in makefile.split() if word.startswith(("tools/", "notebooks/", "tests"))}
     assert named == {"tools/install_torch.py", "notebooks/00_start_here.ipynb"}
     assert all((folder / name).exists() for name in named)
 
 
-def test_targets_of_maintainers_go_and_stamps_stay():
-    makefile = ".PHONY: lab test clean\n\nlab: .venv/a\n\tx\n\n# All.\ntest: .venv/a\n\ty\n\n.venv/a:\n\tz\n"
-    assert for_learners(makefile) == ".PHONY: lab clean\n\nlab: .venv/a\n\tx\n\n.venv/a:\n\tz\n"
+def test_targets_of_maintainers_go_and_the_stamps_of_learners_stay():
+    stamps = "\n\n.venv/torch:\n\tz\n"
+    makefile = ".PHONY: lab test clean\n\nlab: .venv/torch\n\tx\n\n# All.\ntest: .venv/test\n\ty" + stamps
+    learners = ".PHONY: lab clean\n\nlab: .venv/torch\n\tx" + stamps
+    assert for_learners(makefile + "\n.venv/test:\n\tz\n") == for_learners(makefile) == learners
 
 
 def test_the_package_that_is_handed_out_is_the_courses_own_and_loads(made):

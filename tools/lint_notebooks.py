@@ -38,6 +38,7 @@ HELP = {
 }
 MIN_SOURCES = 5
 # The fixed headings in their order; the numbered idea sections stand where None is.
+QUESTION = r"^\*\*\d\.\*\* \S.*?\n\n<details>\s*<summary>Answer</summary>.*?</details>"
 HEADINGS = ["You will be able to", "Set-up", None, "In the full model", "Summary", "Quiz", "Next"]
 IDEA = ["Predict", "See", "Touch", "Equation, line, shape", "Exercise"]
 
@@ -196,6 +197,8 @@ def anatomy(notebook: NotebookNode, name: str) -> Iterator[str]:
     first = notebook.cells[0]
     if first.cell_type != "markdown" or not re.match(rf"# {name[:2]} · \S", first.source):
         yield f'the first cell should be the title, "# {name[:2]} · …"'
+    if not re.search(r"\n\n(?!\*\*|#)\S", first.source):
+        yield "the first cell should say in a paragraph what the notebook is for"
     yield from (f"has no line with **{word}:**" for word in ("Time", "Before this") if f"**{word}:**" not in prose)
 
     sections = re.split(r"^## +", prose, flags=re.M)
@@ -210,6 +213,9 @@ def anatomy(notebook: NotebookNode, name: str) -> Iterator[str]:
     bullets = len(re.findall(r"^(?:[-*]|\d\.) ", sections[1], flags=re.M))
     if not 3 <= bullets <= 5:
         yield f"lists {bullets} objectives; 3 to 5 are wanted"
+    *objectives, last = (text.rstrip() for text in re.split(r"\n(?=[-*] )", sections[1])[1:] or [""])
+    if not all(text.endswith(";") for text in objectives) or not last.endswith("."):
+        yield "an objective should end in a semicolon, the last in a full stop"
     subtitles = [re.findall(r"^### +(.*)$", idea, flags=re.M) for idea in ideas]
     for part in IDEA:
         if not any(title.lower().startswith(part.lower()) for titles in subtitles for title in titles):
@@ -220,8 +226,8 @@ def anatomy(notebook: NotebookNode, name: str) -> Iterator[str]:
         if any(b < a and b != 0 for a, b in pairwise(order)):
             yield f"predict, see and touch are out of order: {titles}"
     quiz = sections[1 + kinds.index("Quiz")]
-    if len(re.findall(r"<details>.*?<summary>.*?</summary>.*?</details>", quiz, flags=re.S)) < 3:
-        yield "the quiz has fewer than three questions with folded answers"
+    if len(re.findall(QUESTION, quiz, flags=re.S | re.M)) < 3:
+        yield "the quiz has fewer than three questions, `**1.** …`, with a folded `Answer`"
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     setups = [cell for cell in code if "setup" in cell.metadata.get("tags", [])]
     if len(setups) != 1 or setups[0] is not code[0]:

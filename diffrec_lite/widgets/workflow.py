@@ -88,7 +88,7 @@ def stages(model: DiffusionRecommender, dataset: SequenceDataset) -> list[Stage]
     found = list(boxes.values())
     last = {role: max((i for i, box in enumerate(found) if box.role == role), default=-1) for role in FILLS}
     found.insert(last["network"] + 1, Stage("x0_hat", "the predicted vector", letters(x0_hat), 0, "prediction"))
-    found.insert(last["history"] + 1, Stage("x_T", "drawn from N(0, I)", letters(x_T), 0, "noise"))
+    found.insert(last["history"] + 1, Stage("x_T", "noise, where use begins", letters(x_T), 0, "noise"))
     found.insert(0, Stage("history", "item ids", letters(batch.history), 0, "history"))
     found.append(Stage("scores", "of all items", letters(scores), 0, "prediction"))
     parts = [name for name in model.loss(batch, noise) if name != "loss"]

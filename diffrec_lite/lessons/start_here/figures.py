@@ -90,17 +90,18 @@ def ceiling(evaluations: Mapping[str, Evaluation], names: Sequence[str] = ("HR@5
     fig, panels = style.axes(1, len(names), size="pair", sharey=True)
     models = list(evaluations)
     for ax, name in zip(panels, names, strict=True):
+        right = 1.18 * max(e.intervals[name][1] for e in evaluations.values())
         for row, model in enumerate(models):
             value, (low, high) = evaluations[model].metrics[name], evaluations[model].intervals[name]
             last = row == len(models) - 1
             colour = style.TARGET if last else style.PREDICTION if row == len(models) - 2 else style.NEUTRAL
             ax.barh(row, value, color=colour, height=0.62)
             ax.errorbar(value, row, xerr=[[value - low], [high - value]], color=style.INK, capsize=3, linewidth=1.2)
-            ax.text(high + 0.008, row, f"{value:.2f}", va="center")
+            ax.text(right, row, f"{value:.2f}", va="center", ha="right")
             if last:
                 ax.axvline(value, color=colour, linestyle="--", linewidth=1)
         ax.set_yticks(range(len(models)), models)
-        ax.set(xlabel=name, xlim=(0, 1.18 * max(e.intervals[name][1] for e in evaluations.values())))
+        ax.set(xlabel=name, xlim=(0, right))
         ax.grid(axis="y", visible=False)
     panels[0].invert_yaxis()
     return fig

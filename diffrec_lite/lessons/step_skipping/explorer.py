@@ -40,8 +40,8 @@ def along_the_walk(
     """The median reader's curves in numbers: all T steps, re-noised, seed 0, a row for each of the steps `at`, below T.
 
     "rank" of the true next book, "distance" from the prediction to it and "length" of the prediction are medians over
-    `users`; the last two are given in the player's unit, the mean distance between two books. "length kept" is what the
-    distance would be, had each prediction the length of the reader's first one and only its direction changed.
+    `users`; the last two are given in the player's unit, the mean distance between two books. "distance, length kept"
+    is what it would be, had each prediction the length of the reader's first one and only its direction changed.
     """
     history = pad([dataset.history(user)[:-1].tolist() for user in users], model.max_len)
     target = torch.stack([dataset.history(user)[-1] for user in users])
@@ -57,7 +57,7 @@ def along_the_walk(
             "rank": ranks(model.rounding(x0_hat, history), target).float(),
             "distance": (x0_hat - truth).norm(dim=1) / unit,
             "length": length / unit,
-            "length kept": (x0_hat * first / length - truth).norm(dim=1) / unit,
+            "distance, length kept": (x0_hat * first / length - truth).norm(dim=1) / unit,
         }
         rows[t] = {name: float(values.median()) for name, values in measured.items()}
     return pd.DataFrame.from_dict({t: rows[t] for t in at}, orient="index").rename_axis("t")

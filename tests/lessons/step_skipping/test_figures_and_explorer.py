@@ -107,7 +107,7 @@ def test_the_table_of_the_walk_agrees_with_the_players_states(model, books, monk
     # Of a model whose predictions only grow, none turns: with the length kept, they stay where they are.
     monkeypatch.setattr(type(model), "trajectory", growing(model.trajectory))
     table = lesson.explorer.along_the_walk(model, books, users, [T - 1, 3, 0])
-    assert table["length kept"].tolist() == pytest.approx([table.distance[T - 1]] * 3)
+    assert table["distance, length kept"].tolist() == pytest.approx([table.distance[T - 1]] * 3)
     assert table.length.tolist() == pytest.approx([table.length[T - 1] * grown for grown in (1, 5, 8)])
 
 
