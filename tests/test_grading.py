@@ -26,6 +26,7 @@ from grading.values import pack, unpack
 from hypothesis import given
 from hypothesis import strategies as some
 from names import names
+from tqdm import tqdm
 
 from diffrec_lite.lessons.check import CheckFailed
 from notebooks import NOTEBOOKS
@@ -114,6 +115,17 @@ def test_a_child_and_what_it_started_are_gone_when_time_is_over(tmp_path):
     while not gone() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert gone()
+
+
+def test_a_child_that_is_killed_while_its_bar_is_locked_stops_no_other_bar():
+    def locked(pipe):
+        tqdm.get_lock().acquire()
+        time.sleep(60)
+
+    tqdm.get_lock()  # as after a first bar
+    with pytest.raises(OutOfTimeError):
+        in_child(locked, 1)
+    assert in_child(lambda pipe: bytes(tqdm(b"done", disable=True)), 20) == b"done"
 
 
 # What comes out of it.

@@ -21,12 +21,14 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from diffrec_lite import cli
 
@@ -120,6 +122,7 @@ class Killer:
 def _run(arguments: list[object], change: int | None) -> None:
     """In the child: run a command, silently, and die by its own hand right before or after a change of the disk."""
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (for as long as the child lives)
+    tqdm.set_lock(threading.RLock())  # its usual one is shared, and stays locked if its holder is killed
     if change is not None:
         _die_at(change)
     try:

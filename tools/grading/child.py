@@ -6,8 +6,11 @@ import os
 import select
 import signal
 import struct
+import threading
 import time
 from collections.abc import Callable
+
+from tqdm import tqdm
 
 HEADER = struct.Struct("!Q")
 MOST_BYTES = 64 * 2**20
@@ -33,6 +36,7 @@ def in_child(work: Callable[[int], bytes], seconds: float) -> bytes:
         try:
             os.setsid()
             os.close(reader)
+            tqdm.set_lock(threading.RLock())  # its usual one is shared, and stays locked if its holder is killed
             answer = work(writer)
             _write(writer, HEADER.pack(len(answer)) + answer)
             code = 0
