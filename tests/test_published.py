@@ -52,7 +52,7 @@ def entries_told(notebook: Path) -> set[int]:
             for numbers in re.findall(r"(?:[Ll]edger|entry|entries)\s+(\d+(?:(?:, | and )\d+)*)", cell.source):
                 told.update(re.findall(r"\d+", numbers))
             told.update(re.findall(r"^\|.*\| (\d+) \|$", cell.source, re.MULTILINE))
-            told.update(re.findall(r"^\| (\d+) \(", cell.source, re.MULTILINE))
+            told.update(re.findall(r"^\| (\d+) (?:\(|\|)", cell.source, re.MULTILINE))
     return {int(number) for number in told}
 
 
@@ -212,6 +212,6 @@ def test_ledger_options_exist_with_such_a_value(ledger):
 
 def test_ledger_names_the_first_notebook_that_speaks_of_the_entry(ledger):
     told = {path.stem: entries_told(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
-    for row in ledger[ledger.notebook != ""].itertuples():
-        first = next((notebook for notebook, entries in told.items() if row.entry in entries), None)
+    for row in ledger.itertuples():
+        first = next((notebook for notebook, entries in told.items() if row.entry in entries), "")
         assert first == row.notebook, f"entry {row.entry}: {row.notebook} is named, {first} speaks of it first"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-COUNTS = ("popularity", "markov", "gap", "ridge")  # no seed changes them
+COUNTS = ("popularity", "recent", "markov", "gap", "ridge")  # no seed changes them
 RECORDS = ROOT / "data" / "runs"
 
 
@@ -46,7 +46,7 @@ REAL = ("beauty", "toys")
 WITHOUT = ("share_at_T=1.0",)  # every example is noised to step T, where nothing of it is left: no diffusion
 WORTH = [
     *(Job("bookshop", model, "quick") for model in (*COUNTS, "dcrec", "hybrid", "diffurec", "sasrec")),
-    *(Job(data, model, "quick") for data in REAL for model in COUNTS),
+    *(Job(data, model, "quick") for data in (*REAL, "yelp") for model in COUNTS),
     *(Job(data, model, "repaired") for model in ("hybrid", "sasrec", "dcrec") for data in REAL),
     *(Job(data, "diffurec", "repaired", "lambda0", ("delta=0.0",)) for data in REAL),
     *(Job(data, "hybrid", "repaired", "without", WITHOUT) for data in REAL),
@@ -54,7 +54,8 @@ WORTH = [
     *(Job(data, model, "repaired") for model in ("bert4rec", "bprmf") for data in REAL),
     *(Job(data, "sasrec", "repaired", "bce", ("loss=bce", "seen_bias=false")) for data in REAL),
     *(Job(data, "sasrec", "repaired", "untied", ("tied=false",)) for data in REAL),
-    *(Job(data, model, "repaired") for data in ("ml-1m", "yelp") for model in ("dcrec", "diffurecsys")),
+    *(Job(data, model, "repaired") for data in ("yelp", "ml-1m") for model in ("dcrec", "diffurecsys")),
+    Job("yelp", "dcrec", "repaired", "unbiased", ("seen_bias=false",)),
     *(Job(data, model, "paper") for data in REAL for model in ("dcrec", "diffurecsys", "diffurec", "sasrec")),
     Job("yelp", "dcrec", "paper"),
     Job("ml-1m", "diffurecsys", "paper"),

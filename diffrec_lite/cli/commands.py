@@ -32,7 +32,8 @@ data_app = typer.Typer(no_args_is_help=True, help="List and prepare data sets.")
 app.add_typer(data_app, name="data")
 
 KNOWN = (  # MODELS, but to import it would load torch
-    "popularity, markov, gap, ridge, bprmf, gru4rec, bert4rec, sasrec, diffurec, diffurecsys, dcrec, adrec or hybrid."
+    "popularity, recent, markov, gap, ridge, bprmf, gru4rec, bert4rec, sasrec, diffurec, diffurecsys, dcrec, adrec "
+    "or hybrid."
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from diffrec_lite.data.shipped import shipped
 from diffrec_lite.models.adrec import ADRec
 from diffrec_lite.models.base import ModelError, Recommender, read_config
-from diffrec_lite.models.baselines import CountModel, Gap, Markov, Popularity, Ridge
+from diffrec_lite.models.baselines import CountModel, Gap, Markov, Popularity, Recent, Ridge
 from diffrec_lite.models.bert4rec import BERT4Rec
 from diffrec_lite.models.bprmf import BPRMF
 from diffrec_lite.models.dcrec import DCRec
@@ -21,7 +21,7 @@ from diffrec_lite.models.hybrid import Hybrid
 from diffrec_lite.models.sequential import GRU4Rec, SASRec, SequentialRecommender
 from diffrec_lite.models.settings import SettingError, Settings
 
-COUNTS = (Popularity, Markov, Gap, Ridge)
+COUNTS = (Popularity, Recent, Markov, Gap, Ridge)
 WITHOUT_DIFFUSION = (BPRMF, GRU4Rec, BERT4Rec, SASRec)
 DIFFUSIONS = (DiffuRec, DiffuRecSys, DCRec, ADRec, Hybrid)
 MODELS: dict[str, type[Recommender]] = {
@@ -47,6 +47,7 @@ __all__ = [
     "Markov",
     "ModelError",
     "Popularity",
+    "Recent",
     "Recommender",
     "Ridge",
     "SASRec",

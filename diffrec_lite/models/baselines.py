@@ -1,4 +1,4 @@
-"""What every model has to beat: popularity, a Markov chain, counts of pairs at a distance, and one linear regression.
+"""What every model has to beat: popularity, repetition, a Markov chain, pairs at a distance, and one linear regression.
 
 None of them descends a gradient.
 """
@@ -46,6 +46,22 @@ class Popularity(CountModel):
         self, history: Tensor, users: Sequence[int] | Tensor | None = None, steps: int | None = None, seed: int = 0
     ) -> Tensor:
         scores = self.share.expand(len(history), -1).clone()
+        scores[:, 0] = -torch.inf
+        return scores
+
+
+class Recent(Popularity):
+    """Whoever chose an item will choose it again: the items of the history, the latest first, then the popular ones.
+
+    score(j) = 1 + 1 / (how many items back j was chosen last); elsewhere the share of j in the training data.
+    """
+
+    def score(
+        self, history: Tensor, users: Sequence[int] | Tensor | None = None, steps: int | None = None, seed: int = 0
+    ) -> Tensor:
+        scores = super().score(history)
+        for back in range(history.shape[1], 0, -1):
+            scores.scatter_(1, history[:, -back, None], 1 + 1 / back)
         scores[:, 0] = -torch.inf
         return scores
 

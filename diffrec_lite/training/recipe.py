@@ -114,6 +114,7 @@ FUSED: dict[str, Any] = {"blocks": 1, "positions": True, "sampling_steps": 1, "i
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
         "popularity": {},
+        "recent": {},
         "markov": {},
         "gap": {},
         "ridge": {},
@@ -148,6 +149,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "paper": {
         "popularity": {},
+        "recent": {},
         "markov": {},
         "sasrec": {
             "d": 128,

@@ -119,7 +119,18 @@ def test_popularity_counts_the_training_part(toy):
     assert scores[0].argmax().item() in (1, 2) and scores[0, 0] == -torch.inf
 
 
-@pytest.mark.parametrize("name", ["popularity", "markov"])
+def test_recent_ranks_what_was_chosen_by_its_latest_place_and_the_rest_by_popularity(toy):
+    model, popularity = (models.build(name, ITEMS) for name in ("recent", "popularity"))
+    for each in (model, popularity):
+        each.fit_counts(toy)
+    scores = model.score(torch.tensor([[0, 3, 1, 3, 2], [0, 0, 0, 0, 4]]))
+    assert scores[0].topk(3).indices.tolist() == [2, 3, 1] and scores[1].argmax() == 4
+    rest = [i for i in range(1, ITEMS + 1) if i not in (1, 2, 3)]
+    assert torch.equal(scores[0, rest], popularity.score(torch.tensor([[0]]))[0, rest])
+    assert torch.isneginf(scores[:, 0]).all() and torch.equal(scores[:1], model.score(torch.tensor([[3, 1, 3, 2]])))
+
+
+@pytest.mark.parametrize("name", ["popularity", "recent", "markov"])
 def test_what_counts_has_no_loss(name, toy, batch):
     model = make(name)
     assert model.learns_from == "counts"

@@ -166,7 +166,7 @@ def test_an_empty_catalogue_is_refused(wrong):
 
 
 def test_unknown_models_and_impossible_widths_are_refused():
-    with pytest.raises(ModelError, match="unknown model 'dcrek'; choose one of popularity, markov, gap, ridge"):
+    with pytest.raises(ModelError, match="unknown model 'dcrek'; choose one of popularity, recent, markov, gap, ridge"):
         models.build("dcrek", ITEMS)
     for name in ("diffurec", "dcrec", "sasrec"):
         with pytest.raises(ValueError, match="multiple"):

@@ -28,6 +28,7 @@ KINDS = {
 WITHOUT = ("delta=0.0", "share_at_T=1.0")  # a change that takes the diffusion out of training
 PROTOCOLS = ((UNFILTERED, "unfiltered"), (FILTERED, "seen-filtered"))
 METRICS = ("HR@5", "NDCG@5")
+CLOSE = "cannot be told apart"
 
 
 def kind(model: str) -> str:
@@ -183,24 +184,29 @@ def told(families: Sequence[Family], datasets: Sequence[str]) -> Iterator[str]:
                 found = verdict(value, score.value)
                 words = "equals" if found == "replicated" else "lies above" if found == "above" else "lies below"
                 yield (
-                    f"{dataset}, {metric}: counting ({rule.model}) has {score.value:.4f}, {score.value / value:.0%} of "
+                    f"{dataset}, {metric}: the rule ({rule.model}) has {score.value:.4f}, {score.value / value:.0%} of "
                     f"what is printed for {system} ({value:.4f}); within ±{WITHIN:.0%} it {words} that cell."
                 )
-        for family in families:
-            if family.dataset == dataset and kind(family.model) != "counting" and not family.changes:
-                yield from _beside(rule, family)
         yield from _against(families, dataset)
 
 
-def _beside(rule: Family, family: Family) -> Iterator[str]:
-    """A trained family beside the counting rule, in both protocols."""
-    for protocol, name in PROTOCOLS:
-        ours, counted = family.score("NDCG@5", protocol), rule.score("NDCG@5", protocol)
-        apart = (
-            "clears" if ours.low > counted.high else "is below" if ours.high < counted.low else "cannot be told from"
-        )
-        who = f"{family.label} ({family.preset})"
-        yield f"{family.dataset}, {name}: {who}, NDCG@5 {ours}, {apart} the bar of counting, {counted}."
+def beside(families: Sequence[Family], datasets: Sequence[str], metric: str = "NDCG@5") -> pd.DataFrame:
+    """Every trained family beside the counting rule of its data, which comes first, in both protocols.
+
+    "clears": its whole interval lies above the rule's; "is below": it lies below; else "cannot be told apart".
+    """
+    rows = {}
+    for dataset in datasets:
+        rule = bar(families, dataset)
+        for family in [rule, *families] if rule else ():
+            if family is not rule and (family.dataset != dataset or kind(family.model) == "counting" or family.changes):
+                continue
+            row = rows[dataset, f"{family.label} ({family.preset})"] = {}
+            for protocol, name in PROTOCOLS:
+                ours, counted = family.score(metric, protocol), rule.score(metric, protocol)
+                word = "clears" if ours.low > counted.high else "is below" if ours.high < counted.low else CLOSE
+                row[name] = f"{ours}: " + ("the bar" if family is rule else word)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=[name for _, name in PROTOCOLS])
 
 
 def _against(families: Sequence[Family], dataset: str) -> Iterator[str]:
@@ -214,6 +220,7 @@ def _against(families: Sequence[Family], dataset: str) -> Iterator[str]:
         for protocol, name in PROTOCOLS:
             plain, noisy = best["network"].score("NDCG@5", protocol), best["diffusion"].score("NDCG@5", protocol)
             yield (
-                f"{dataset}, {name}: NDCG@5 is {plain} for {best['network'].label} and {noisy} for "
-                f"{best['diffusion'].label}; {_apart(plain, noisy)}."
+                f"{dataset}, {name}: of the networks without diffusion {best['network'].label} was the best on the "
+                f"validation readers, of the diffusion models {best['diffusion'].label}; NDCG@5 {plain} and {noisy}; "
+                f"{_apart(plain, noisy)}."
             )

@@ -95,7 +95,7 @@ function render({ model, el }) {
     }) };
   });
   const charts = make("div", root, undefined, "lb-charts");
-  const apart = chart(charts, "share of length that tells books apart", 1, [0, 0.5, 1]);
+  const apart = chart(charts, "share of squared length that tells books apart", 1, [0, 0.5, 1]);
   const hits = chart(charts, "HR@5, validation readers", data.top, [0, 0.1, 0.2]);
   make("div", root, `Blue: this balance, ${data.seeds}. Grey dashes: as printed.`);
   const readout = make("div", root, "", "drl-readout");

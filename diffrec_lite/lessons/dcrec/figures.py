@@ -121,7 +121,7 @@ def drift(curves: Mapping[str, pd.DataFrame]) -> Figure:
         look = {"color": style.CYCLE[k], "marker": style.MARKERS[k], "linestyle": ("-", "--", ":", "-.")[k]}
         left.plot(table.index, table["apart"], label=name, **look)
         right.plot(table.index, table["HR@5"], **look)
-    left.set(xlabel="training batches", title="share of length that tells books apart", ylim=(0, 1.03))
+    left.set(xlabel="training batches", title="share of squared length that tells books apart", ylim=(0, 1.03))
     right.set(xlabel="training batches", title="HR@5, validation readers", ylim=(0, None))
     fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(curves))
     return fig
@@ -234,7 +234,7 @@ def balance(data: Mapping[str, Any], shown: Mapping[str, Any], at: int) -> Figur
         ax.grid(False)
     printed, batches = data["states"][data["reference"]], data["batches"]
     for ax, key, title, top in (
-        (axes[1, 0], "apart", "share of length that tells books apart", 1.0),
+        (axes[1, 0], "apart", "share of squared length that tells books apart", 1.0),
         (axes[1, 1], "hr", "HR@5, validation readers", data["top"]),
     ):
         mean, low, high = np.array(shown[key]).T
