@@ -126,7 +126,7 @@ def test_recent_ranks_what_was_chosen_by_its_latest_place_and_the_rest_by_popula
     scores = model.score(torch.tensor([[0, 3, 1, 3, 2], [0, 0, 0, 0, 4]]))
     assert scores[0].topk(3).indices.tolist() == [2, 3, 1] and scores[1].argmax() == 4
     rest = [i for i in range(1, ITEMS + 1) if i not in (1, 2, 3)]
-    assert torch.equal(scores[0, rest], popularity.score(torch.tensor([[0]]))[0, rest])
+    assert torch.equal(scores[0, rest], popularity.score(torch.tensor([[1]]))[0, rest])
     assert torch.isneginf(scores[:, 0]).all() and torch.equal(scores[:1], model.score(torch.tensor([[3, 1, 3, 2]])))
 
 
