@@ -154,7 +154,7 @@ def view(data: Mapping[str, Any], run: int, epochs: int) -> dict[str, Any]:
         for panel, healthy, own in zip(data["panels"], data["healthy"], chosen["curves"], strict=True)
     ]
     return {
-        "label": chosen["label"],
+        "label": chosen["label"] if data["choices"] else f"{data['pick']} {chosen['label']}",
         "last": data["last"],
         "panels": drawn,
         "readout": chosen["readouts"][epochs - 1],

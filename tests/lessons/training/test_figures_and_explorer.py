@@ -116,6 +116,7 @@ def test_a_state_that_does_not_exist_is_refused(clinic, run, epochs):
 
 def test_an_ablation_is_the_mean_of_its_seeds_and_asks_for_no_diagnosis(runs):
     data = lesson.explorer.switched_off(runs, {"no dropout": "dropout"}, GUIDES)
+    assert lesson.explorer.view(data, 0, 5)["label"] == "Without dropout"
     mean = runs[runs.variant == "no dropout"].groupby("epoch").loss.mean()
     assert data["runs"][0]["curves"][0] == pytest.approx(mean.tolist(), abs=1e-4) and data["choices"] == []
 

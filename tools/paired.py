@@ -1,0 +1,83 @@
+"""The hybrid beside its rivals on the same test readers of Beauty and Toys, seed by seed: data/runs/paired.csv.
+
+    python tools/paired.py        # needs DIFFREC_DATA, and the run folders that tools/full_scale.py leaves
+
+A record has no ranks, so two records cannot be paired; two run folders can. Every pair whose folders are there is
+compared as `diffrec-lite compare A B` does it, and rows of other pairs stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from diffrec_lite import metrics, models
+from diffrec_lite.data import load
+from diffrec_lite.evaluation import Evaluation, evaluate_both
+
+ROOT = Path(__file__).parents[1]
+RECORD = ROOT / "data" / "runs" / "paired.csv"
+DATASETS = ("beauty", "toys")
+ONE = "hybrid_repaired"
+RIVALS = ("hybrid_repaired_without", "sasrec_repaired", "dcrec_repaired", "diffurecsys_repaired", "ridge_quick")
+METRICS = ("HR@5", "NDCG@5", "NDCG@10")
+KEYS = ["dataset", "seed", "A", "B"]
+
+
+def pairs(folder: Path, seeds: int) -> list[tuple[str, int, str]]:
+    """Data set, seed and rival of every pair whose two run folders are there; a rule has one run for all seeds."""
+    found = []
+    for dataset in DATASETS:
+        for seed in range(seeds):
+            for rival in RIVALS:
+                names = f"{dataset}_{ONE}_{seed}", f"{dataset}_{rival}_{_seed(rival, seed)}"
+                if all((folder / name / "model.safetensors").exists() for name in names):
+                    found.append((dataset, seed, rival))
+    return found
+
+
+def _seed(name: str, seed: int) -> int:
+    return 0 if name.endswith("_quick") else seed
+
+
+def compared(one: Evaluation, other: Evaluation) -> pd.DataFrame:
+    """A, B, difference, low, high and p of METRICS on the same readers, a row a metric."""
+    table = metrics.compare(one.ranks, other.ranks).loc[list(METRICS)]
+    return table.rename(columns={"A": "A value", "B": "B value"}).rename_axis("metric").reset_index()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "full_scale", help="where the run folders are")
+    parser.add_argument("--seeds", type=int, default=3)
+    given = parser.parse_args()
+    found = pairs(given.folder, given.seeds)
+    if not found:
+        raise SystemExit(f"{given.folder}: no two run folders of a pair; python tools/full_scale.py makes them")
+    ranked: dict[str, tuple[Evaluation, Evaluation]] = {}
+
+    def both(dataset: str, name: str, seed: int) -> tuple[Evaluation, Evaluation]:
+        run = f"{dataset}_{name}_{_seed(name, seed)}"
+        if run not in ranked:
+            ranked[run] = evaluate_both(models.load(given.folder / run), load(dataset))
+        return ranked[run]
+
+    made = []
+    for dataset, seed, rival in tqdm(found, unit="pair"):
+        for protocol, *sides in zip(
+            ("unfiltered", "seen-filtered"), both(dataset, ONE, seed), both(dataset, rival, seed), strict=True
+        ):
+            key = {"dataset": dataset, "seed": seed, "A": ONE, "B": rival, "protocol": protocol}
+            made.append(pd.DataFrame([key] * len(METRICS)).join(compared(*sides)))
+    table = pd.concat(made, ignore_index=True)
+    if RECORD.exists():
+        old = pd.read_csv(RECORD)
+        table = pd.concat([old[~old.set_index(KEYS).index.isin(table.set_index(KEYS).index)], table])
+    table.sort_values([*KEYS, "protocol", "metric"]).round(6).to_csv(RECORD, index=False)
+
+
+if __name__ == "__main__":
+    main()
