@@ -34,7 +34,7 @@ def pairs(folder: Path, seeds: int) -> list[tuple[str, int, str]]:
         for seed in range(seeds):
             for rival in RIVALS:
                 names = f"{dataset}_{ONE}_{seed}", f"{dataset}_{rival}_{_seed(rival, seed)}"
-                if all((folder / name / "model.safetensors").exists() for name in names):
+                if all((folder / name / "run.json").exists() for name in names):  # written when a training ends
                     found.append((dataset, seed, rival))
     return found
 

@@ -82,17 +82,19 @@ def verdict(printed: float, ours: float | None) -> str:
     return "below" if ours < printed else "above"
 
 
-def cause(found: str, ours: Score | None, other: Family | None, metric: str) -> str:
+def cause(found: str, ours: Score | None, others: list[Family], metric: str) -> str:
     """Why a cell is missed, in words, or "" where no record shows it.
 
-    It is the recipe if the same system on the same data, trained by the other preset, lands nearer to the printed
-    number or beyond it, and the two intervals do not meet.
+    It is the recipe, or a setting, if the same system on the same data, trained by the other preset or with that
+    setting changed, lands nearer to the printed number or beyond it, and the two intervals do not meet.
     """
-    if ours is None or other is None or found not in ("below", "above"):
+    if ours is None or found not in ("below", "above"):
         return ""
-    its = other.score(metric)
-    if (found == "below" and its.low > ours.high) or (found == "above" and its.high < ours.low):
-        return f"the recipe: {other.preset} gives {its.value:.4f} ({', '.join(other.names)})"
+    for other in others:
+        its = other.score(metric)
+        if (found == "below" and its.low > ours.high) or (found == "above" and its.high < ours.low):
+            what = f"the setting: {', '.join(other.changes)}" if other.changes else f"the recipe: {other.preset}"
+            return f"{what} gives {its.value:.4f} ({', '.join(other.names)})"
     return ""
 
 
@@ -100,8 +102,10 @@ def table_2(families: list[Family]) -> Table:
     """Each cell of the survey's Table II, once for each preset: printed, ours under both protocols, and the verdict."""
     rows = []
     for cell in published("table_2").itertuples():
-        for preset, other in (PRESETS, PRESETS[::-1]):
-            family = find(families, cell.true_dataset, cell.model.lower(), preset)
+        kin = [f for f in families if (f.dataset, f.model) == (cell.true_dataset, cell.model.lower())]
+        for preset in PRESETS:
+            family = find(kin, cell.true_dataset, cell.model.lower(), preset)
+            others = [f for f in kin if (f.preset == preset) == bool(f.changes)]
             ours = family.score(cell.metric) if family else None
             found = verdict(cell.value, ours.value if ours else None)
             rows.append(
@@ -115,9 +119,7 @@ def table_2(families: list[Family]) -> Table:
                     **numbers("ours, seen-filtered", family.score(cell.metric, FILTERED) if family else None),
                     "runs": len(family.runs) if family else 0,
                     "verdict": found,
-                    "cause": cause(
-                        found, ours, find(families, cell.true_dataset, cell.model.lower(), other), cell.metric
-                    ),
+                    "cause": cause(found, ours, others, cell.metric),
                     "survey's error": cell.error,
                 }
             )

@@ -136,6 +136,13 @@ def test_the_cause_is_the_recipe_only_where_the_other_preset_differs_beyond_both
     assert row(recorded(low, high), "repaired").cause == ""
 
 
+def test_the_cause_is_a_setting_where_the_same_preset_with_it_changed_differs(recorded):
+    low, changed = record(value=0.03), record(value=0.05, changes=["seen_bias=false"])
+    assert row(recorded(low, changed), "paper").cause == "the setting: seen_bias=false gives 0.0500 (run_1)"
+    elsewhere = record(preset="repaired", value=0.05, changes=["seen_bias=false"])
+    assert row(recorded(low, elsewhere), "paper").cause == ""  # two things differ
+
+
 def test_a_worse_run_explains_no_low_cell_and_a_better_one_no_high_cell(recorded):
     families = recorded(record(value=0.05), record(preset="repaired", value=0.02))
     assert row(families, "paper").verdict == "below" and row(families, "paper").cause == ""
