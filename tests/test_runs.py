@@ -15,6 +15,7 @@ from diffrec_lite.data import load
 from diffrec_lite.evaluation import evaluate
 from diffrec_lite.metrics import COVERAGE, DEBIASED, names
 from diffrec_lite.training.recipe import Recipe, settings
+from diffrec_lite.training.results import recorded
 
 RUNS = Path(__file__).parents[1] / "data" / "runs"
 SINGLE = ("signal", "detach_target", "loss weights")  # each of these alone revives the printed DCRec
@@ -64,6 +65,16 @@ def test_the_repaired_dcrec_is_above_counting_and_the_printed_one_is_not(booksho
 
 
 RECORDS = sorted(RUNS.glob("*_*_[0-9].json"))
+
+
+@pytest.mark.parametrize("metric", ["HR@5", "NDCG@5"])
+@pytest.mark.parametrize("changes", [(), ("share_at_T=1.0",)], ids=["with diffusion", "without"])
+@pytest.mark.parametrize("data", ["beauty", "toys"])
+def test_the_readme_says_the_hybrids_means_over_its_seeds(data, changes, metric):
+    readme = (RUNS.parents[1] / "README.md").read_text(encoding="utf-8")
+    said = readme.split("- **The hybrid reaches")[1].split("- **Rules and SASRec")[0]
+    hybrids = [f for f in recorded(RUNS) if (f.dataset, f.model, f.changes) == (data, "hybrid", changes)]
+    assert f"{hybrids[0].score(metric).value:.4f}".removeprefix("0") in said
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=[path.stem for path in RECORDS])

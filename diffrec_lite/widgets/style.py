@@ -49,6 +49,7 @@ GRID = "#E6E6E6"
 # but those of the catalogue (popularity counts it) and of ink.
 MODELS = {
     "popularity": (NEUTRAL, "o"),
+    "Recent": ("#4B0F00", "h"),
     "Markov": (INK, "X"),
     "Gap": ("#591966", "<"),
     "Ridge": ("#FF527D", ">"),

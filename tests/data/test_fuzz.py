@@ -26,7 +26,7 @@ def test_the_fuzz_sees_what_it_is_there_for(monkeypatch):
 def test_a_token_that_is_lost_is_seen():
     data = fuzz_data.load("bookshop")
     assert fuzz_data.is_sound(data)
-    data.item_tokens[3] = "a\rb"
+    data.item_tokens[3] = 7  # a table gives it back as text
     assert not fuzz_data.is_sound(data)
     data.item_tokens[3] = data.item_tokens[4]
     assert not fuzz_data.is_sound(data)

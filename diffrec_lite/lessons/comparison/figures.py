@@ -220,7 +220,7 @@ def _against(families: Sequence[Family], dataset: str) -> Iterator[str]:
         for protocol, name in PROTOCOLS:
             plain, noisy = best["network"].score("NDCG@5", protocol), best["diffusion"].score("NDCG@5", protocol)
             yield (
-                f"{dataset}, {name}: of the networks without diffusion {best['network'].label} was the best on the "
+                f"{dataset}, {name}: of the networks of another kind {best['network'].label} was the best on the "
                 f"validation readers, of the diffusion models {best['diffusion'].label}; NDCG@5 {plain} and {noisy}; "
                 f"{_apart(plain, noisy)}."
             )
