@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import follow
+import paired
 import pandas as pd
 import pytest
 import repeat
@@ -112,6 +113,29 @@ def test_a_records_command_still_means_the_settings_that_it_was_run_with(path):
     meant = {**models.MODELS[model].Settings.defaults(), **Recipe.defaults(), **of_model, **of_training}
     had = {name: value for name, value in record["config"].items() if name != "num_items"}
     assert {name: meant[name] for name in had} == had
+
+
+def test_both_sides_of_a_pair_are_the_recorded_runs():
+    table = pd.read_csv(RUNS / "paired.csv")
+    assert len(table) and not table.duplicated(["dataset", "seed", "A", "B", "protocol", "metric"]).any()
+    for row in table.to_dict("records"):
+        for side in ("A", "B"):
+            seed = 0 if row[side].endswith("_quick") else row["seed"]
+            record = json.loads((RUNS / f"{row['dataset']}_{row[side]}_{seed}.json").read_text(encoding="utf-8"))
+            test = record["test" if row["protocol"] == "unfiltered" else "test_filtered"]
+            assert row[f"{side} value"] == pytest.approx(test[row["metric"]], abs=2e-6)
+        assert row["low"] <= row["difference"] <= row["high"]
+        assert row["difference"] == pytest.approx(row["A value"] - row["B value"], abs=2e-6)
+
+
+def test_a_pair_needs_both_trainings_to_have_ended(tmp_path):
+    names = ("toys_hybrid_repaired_1", "toys_sasrec_repaired_1", "toys_ridge_quick_0", "toys_hybrid_repaired_0")
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").touch()
+    for name in names[:3]:
+        (tmp_path / name / "run.json").touch()
+    assert paired.pairs(tmp_path, 3) == [("toys", 1, "sasrec_repaired"), ("toys", 1, "ridge_quick")]
 
 
 def test_a_table_is_made_again_by_its_command(tmp_path):

@@ -87,7 +87,8 @@ def for_learners(makefile: str) -> str:
         target = re.search(r"^((?:\.venv/)?\w+):( |$)", part, re.MULTILINE)
         if not target or target[1] in TARGETS:
             kept.append(part)
-    text = re.sub(r"^(\.PHONY:).*$", rf"\1 {' '.join(TARGETS[:2])}", "\n\n".join(kept) + "\n", flags=re.MULTILINE)
+    phony = " ".join(target for target in TARGETS if not target.startswith("."))
+    text = re.sub(r"^(\.PHONY:).*$", rf"\1 {phony}", "\n\n".join(kept) + "\n", flags=re.MULTILINE)
     return re.sub(r"^# .*`make test`.*$", "# `make lab` opens the course.", text, flags=re.MULTILINE)
 
 
