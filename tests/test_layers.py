@@ -12,7 +12,6 @@ from diffrec_lite.layers import (
     PlainLN,
     Positions,
     RelativePositions,
-    SeenBias,
     StepEmbedding,
     TransformerBlock,
     causal_mask,
@@ -211,18 +210,6 @@ def test_feed_forward_works_position_by_position():
     layer, x = FeedForward(D), torch.randn(B, L, D)
     assert torch.allclose(layer(x)[:, 2], layer(x[:, 2]), atol=1e-6)
     assert layer[0].out_features == 4 * D
-
-
-def test_the_bias_of_what_was_read_counts_every_time():
-    bias = SeenBias()
-    with torch.no_grad():
-        bias.weight.fill_(-0.02)
-    history = torch.tensor([[0, 0, 3], [2, 4, 2]])
-    added = bias(torch.zeros(2, 6), history)
-    expected = torch.tensor([[0, 0, 0, -2.0, 0, 0], [0, 0, -4.0, 0, -2.0, 0]])
-    assert torch.allclose(added, expected)
-    added.sum().backward()
-    assert bias.weight.grad.item() == pytest.approx(100 * 4)  # four items, in steps of 100; padding counts for nothing
 
 
 def test_positions_count_from_the_end():

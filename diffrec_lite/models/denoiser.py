@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from diffrec_lite.diffusion import GaussianDiffusion, State
-from diffrec_lite.layers import SeenBias
 from diffrec_lite.models.base import Recommender
+from diffrec_lite.models.seen import SeenBias
 from diffrec_lite.noise import Noise, NormalNoise, mix
 
 Denoise = Callable[[Tensor, int], Tensor]

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from diffrec_lite.data import Batch
-from diffrec_lite.layers import Positions, RelativePositions, SeenBias, TransformerBlock, causal_mask
+from diffrec_lite.layers import Positions, RelativePositions, TransformerBlock, causal_mask
 from diffrec_lite.models import negatives
 from diffrec_lite.models.base import Recommender
+from diffrec_lite.models.seen import SeenBias
 from diffrec_lite.models.settings import SettingError, Settings, choice, number
 from diffrec_lite.models.softmax import cross_entropy, prefixes
 from diffrec_lite.noise import NormalNoise

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from watch import Watch
 
 from diffrec_lite.data import Batch
-from diffrec_lite.layers import SeenBias
 from diffrec_lite.models import dcrec, sequential
+from diffrec_lite.models.seen import SeenBias
 from diffrec_lite.models.softmax import cross_entropy, prefixes
 from diffrec_lite.noise import Noise
 
