@@ -182,7 +182,7 @@ def _rank(
             batch = view.batch(indices, max_len)
             scores = model.score(batch.history.to(device), users=batch.users, steps=steps, seed=seed)
             try:
-                ranks, items = _both(scores, batch.target, *_seen(dataset, view, indices))
+                ranks, items = _both(scores, batch.target, *view.take(indices).read())
                 found[:, place[indices]], best[:, place[indices], : items.shape[-1]] = ranks.cpu(), items.cpu()
             except ValueError as problem:
                 raise ValueError(f"readers {batch.users.tolist()[:3]} …: {problem}") from None
@@ -224,14 +224,6 @@ def _best(scores: Tensor) -> Tensor:
     """The ten best items of each row, 0 where fewer are candidates."""
     values, items = scores[:, 1:].topk(min(TOP, scores.shape[1] - 1))
     return torch.where(values > -torch.inf, items + 1, 0)
-
-
-def _seen(dataset: SequenceDataset, view: Split, indices: Tensor) -> tuple[Tensor, Tensor]:
-    """The whole history of each example, as two flat vectors: its row in the chunk, and the item."""
-    starts, lengths = view.starts[indices], view.positions[indices]
-    rows = torch.arange(len(indices)).repeat_interleave(lengths)
-    within = torch.arange(len(rows)) - (lengths.cumsum(0) - lengths)[rows]
-    return rows, dataset.items[starts[rows] + within]
 
 
 def _device(model: Scorer) -> torch.device | str:

@@ -116,6 +116,18 @@ class Split:
         """The item that each example asks for, `(N,)`."""
         return self.items[self.starts + self.positions]
 
+    def read(self) -> tuple[Tensor, Tensor]:
+        """The whole histories as two flat vectors, oldest first: whose it is, as a number below N, and the item."""
+        rows = torch.arange(len(self)).repeat_interleave(self.positions)
+        within = torch.arange(len(rows)) - (self.positions.cumsum(0) - self.positions)[rows]
+        return rows, self.items[self.starts[rows] + within]
+
+    @property
+    def repeated(self) -> Tensor:
+        """Whether each target stands in its history already, `(N,)`."""
+        rows, items = self.read()
+        return torch.bincount(rows[items == self.targets[rows]], minlength=len(self)) > 0
+
     def longest(self) -> Split:
         """One example a user, the longest: for models that learn from every position of a sequence at once."""
         by_user = torch.from_numpy(np.lexsort((self.positions.numpy(), self.users.numpy())))

@@ -85,7 +85,7 @@ def describe(dataset: SequenceDataset, source: str, columns: dict[str, str] | No
     """A data set by its name, where it was read from, its size, its parts, its ties, and a fingerprint of its content.
 
     `columns` are recorded where they had to be named to read it. `without_history` counts the readers whom a part does
-    not ask because nothing comes before their target.
+    not ask because nothing comes before their target, `repeated_targets` those who chose it before.
     """
     moments = dataset.cut.moments
     return {
@@ -108,7 +108,8 @@ def _part(dataset: SequenceDataset, name: str) -> dict[str, int]:
     part, (_, alone) = getattr(dataset, name), dataset.cut.asked(name, dataset.lengths)
     known = torch.bincount(dataset.train_items(), minlength=dataset.num_items + 1) > 0
     unknown = int((~known[part.targets]).sum())
-    return {"readers": len(part), "without_history": int(alone.sum()), "unknown_targets": unknown}
+    asked = {"readers": len(part), "without_history": int(alone.sum())}
+    return {**asked, "unknown_targets": unknown, "repeated_targets": int(part.repeated.sum())}
 
 
 def _ties(dataset: SequenceDataset) -> dict[str, Any]:

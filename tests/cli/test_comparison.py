@@ -229,7 +229,8 @@ def test_a_temporal_run_remembers_its_split(temporal, tmp_path):
     record = json.loads((out / "run.json").read_text())
     about = record["dataset"]
     assert (about["split"], about["moments"]) == ("temporal", list(data.cuts.moments))
-    assert about["test"] == {"readers": len(data.test), "without_history": 0, "unknown_targets": 0}
+    never = {"without_history": 0, "unknown_targets": 0, "repeated_targets": 0}
+    assert about["test"] == {"readers": len(data.test), **never}
     assert record["test"]["held_out"] == "temporal" and record["test"]["users"] == len(data.test) < 1500
     assert models.load(out).trained_on == about
     found = json.loads(run("evaluate", out, "--json", "--ranks", tmp_path / "a.csv")[1])

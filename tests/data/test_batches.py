@@ -53,6 +53,18 @@ def test_every_example_once_however_it_is_batched(histories, batch_size, max_len
         assert bool(real[:, -1].all()) and bool((real[:, 1:] >= real[:, :-1]).all())  # padded on the left only
 
 
+@given(HISTORIES)
+@settings(deadline=None, max_examples=60)
+def test_whole_histories_and_who_chooses_something_again(histories):
+    data = build(histories)
+    for split in (data.train, data.val, data.test):
+        rows, items = split.read()
+        wanted = examples(split)
+        assert rows.tolist() == [i for i, (_, history, _) in enumerate(wanted) for _ in history]
+        assert items.tolist() == [item for _, history, _ in wanted for item in history]
+        assert split.repeated.tolist() == [target in history for _, history, target in wanted]
+
+
 def test_a_batch_by_hand():
     batch = build([[4, 5, 6, 7, 8, 9]]).train.batch([2, 0], 3)
     assert batch.history.tolist() == [[4, 5, 6], [0, 0, 4]]

@@ -231,8 +231,8 @@ def test_who_is_left_out_and_what_nobody_knows_is_counted():
         tied=torch.tensor([0, 1, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1], dtype=torch.bool),
     )
     about = describe(data, "few.csv")
-    assert about["val"] == {"readers": 2, "without_history": 0, "unknown_targets": 1}
-    assert about["test"] == {"readers": 3, "without_history": 1, "unknown_targets": 1}
+    assert about["val"] == {"readers": 2, "without_history": 0, "unknown_targets": 1, "repeated_targets": 0}
+    assert about["test"] == {"readers": 3, "without_history": 1, "unknown_targets": 1, "repeated_targets": 2}
     order = "time, then the order of the source's rows"
     assert about["ties"] == {"interactions": 6, "val_targets": 1, "test_targets": 1, "order": order}
 
