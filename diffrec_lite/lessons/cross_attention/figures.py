@@ -104,14 +104,14 @@ def short(title: str, most: int = 46) -> str:
 
 
 def lost(changes: Mapping[str, tuple[float, float]], hits: int) -> Figure:
-    """Bars with 95 % intervals: how many of `hits` readers with a hit are lost under each change (negative: gained).
+    """Bars with 95 % intervals: hits lost less hits won under each change, beside the `hits` of the model as it is.
 
-    `changes` gives the number lost and half the width of its interval.
+    `changes` gives the difference and half the width of its interval.
     """
     fig, ax = style.axes(size="wide")
     numbers, half = zip(*changes.values(), strict=True)
     ax.barh(list(changes), numbers, xerr=half, color=style.PREDICTION, ecolor=style.INK, capsize=3)
     ax.axvline(0, color=style.INK, linewidth=0.8)
-    ax.set(xlabel=f"hits lost, of {hits} with the model as trained")
+    ax.set(xlabel=f"hits lost less hits won; the model as trained has {hits}")
     ax.invert_yaxis()
     return fig
