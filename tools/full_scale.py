@@ -56,7 +56,6 @@ WORTH = [
     *(Job(data, "sasrec", "repaired", "untied", ("tied=false",)) for data in REAL),
     *(Job(data, model, "repaired") for data in ("yelp", "ml-1m") for model in ("dcrec", "diffurecsys")),
     Job("yelp", "dcrec", "repaired", "unbiased", ("seen_bias=false",)),
-    Job("yelp", "dcrec", "repaired", "by_age", ("seen_by_age=true",)),
     Job("toys", "diffurecsys", "repaired", "unbiased", ("seen_bias=false",)),
     *(Job(data, model, "paper") for data in REAL for model in ("dcrec", "diffurecsys", "diffurec", "sasrec")),
     Job("yelp", "dcrec", "paper"),

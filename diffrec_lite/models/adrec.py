@@ -24,14 +24,13 @@ from diffrec_lite.data import Batch
 from diffrec_lite.layers import Positions, StepEmbedding, TransformerBlock, causal_mask
 from diffrec_lite.models.denoiser import Denoise, DiffusionRecommender
 from diffrec_lite.models.negatives import mean_over
-from diffrec_lite.models.seen import SeenSettings
-from diffrec_lite.models.settings import choice, number
+from diffrec_lite.models.settings import Settings, choice, number
 from diffrec_lite.models.softmax import cross_entropy, prefixes
 from diffrec_lite.noise import NormalNoise
 
 
 @dataclass(frozen=True)
-class ADRecSettings(SeenSettings):
+class ADRecSettings(Settings):
     """What all diffusion models have (`DiffusionRecommender`), and:
 
     - `blocks`, `denoiser_blocks`, `heads`, `dropout`, `item_dropout`: the two Transformers.
@@ -53,6 +52,7 @@ class ADRecSettings(SeenSettings):
     sampling_steps: int | None = number(None, at_least=1)
     transition: str = choice("posterior", "renoise", "ddim")
     samples: int = number(1, at_least=1)
+    seen_bias: bool = False
     input_norm: bool = False
     quiet: float = number(0.001, at_least=0)
     denoising: float = number(1.0, at_least=0)

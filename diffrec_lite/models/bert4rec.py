@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from diffrec_lite.data import Batch
 from diffrec_lite.layers import Positions, TransformerBlock, key_mask
-from diffrec_lite.models.seen import SeenSettings
 from diffrec_lite.models.sequential import SequentialRecommender
-from diffrec_lite.models.settings import SettingError, number
+from diffrec_lite.models.settings import Settings, number
 from diffrec_lite.models.softmax import cross_entropy
 from diffrec_lite.noise import NormalNoise
 
@@ -20,7 +19,7 @@ HIDDEN = 1  # the noise stream that says which items are hidden
 
 
 @dataclass(frozen=True)
-class BERT4RecSettings(SeenSettings):
+class BERT4RecSettings(Settings):
     """`blocks`, `heads`, `dropout`: the Transformer. `hidden`: so many of the items are hidden in training."""
 
     max_len: int = number(50, at_least=1)
@@ -30,12 +29,8 @@ class BERT4RecSettings(SeenSettings):
     dropout: float = number(0.2, at_least=0, at_most=1)
     item_dropout: float = number(0.2, at_least=0, at_most=1)
     item_std: float = number(0.05, at_least=0)
+    seen_bias: bool = False
     hidden: float = number(0.3, above=0, at_most=1)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.seen_by_age:
-            raise SettingError("seen_by_age counts from the end of a history, and BERT4Rec hides places within it")
 
 
 class BERT4Rec(SequentialRecommender):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from diffrec_lite.models.base import ModelError
-from diffrec_lite.models.seen import SeenSettings
-from diffrec_lite.models.settings import choice, number
+from diffrec_lite.models.settings import Settings, choice, number
 
 
 @dataclass(frozen=True)
-class DCRecSettings(SeenSettings):
+class DCRecSettings(Settings):
     """DCRec with every part on a switch. What all diffusion models have: `DiffusionRecommender`.
 
     As printed:
@@ -39,7 +38,7 @@ class DCRecSettings(SeenSettings):
     - `project`: before S_0_hat is noised again, its target goes back to the item vectors' sphere, its history is reset.
     - `copies`: cross-attention begins as a copy, its value and output maps being the identity at first, so that what is
       looked up is item vectors from the first batch on (notebook 08 shows that this is what counts).
-    - `seen_bias`, `seen_by_age`: see `SeenSettings`.
+    - `seen_bias`: see `DiffusionRecommender`.
 
     `causal` learns from every position of a history at once: position p of the stream sees what came before it. The
     step is one for the whole history, or `step_for_each` position.
@@ -78,6 +77,7 @@ class DCRecSettings(SeenSettings):
     positions: str = choice("before", "after", "relative", "none")
     project: bool = False
     copies: bool = False
+    seen_bias: bool = False
     causal: bool = False
     step_for_each: bool = False
 

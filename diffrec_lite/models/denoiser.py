@@ -29,7 +29,7 @@ class DiffusionRecommender(Recommender):
     - `schedule`, `T`: the diffusion. `sampling_steps`: denoising steps at inference, T at most (None: all T).
     - `transition`: "posterior", "renoise" or "ddim" (`GaussianDiffusion.reverse`).
     - `samples`: how many seeds are averaged into one score distribution (DiffuRecSys Algorithm 3).
-    - `seen_bias`, `seen_by_age`: a learned bias on the score of what the history holds (`SeenSettings`).
+    - `seen_bias`: a learned number is added to the score of what the history holds (`SeenBias`).
     """
 
     def __init__(self, num_items: int, **settings: Any) -> None:
@@ -39,7 +39,7 @@ class DiffusionRecommender(Recommender):
         self.sampling_steps = s.T if s.sampling_steps is None else min(s.sampling_steps, s.T)
         self.item_embedding = nn.Embedding(num_items + 1, s.d, padding_idx=0)
         nn.init.normal_(self.item_embedding.weight[1:], std=s.item_std)
-        self.seen_bias = SeenBias.of(s, s.max_len)
+        self.seen_bias = SeenBias() if s.seen_bias else None
 
     def start(self, history: Tensor, noise: NormalNoise, grid: list[int]) -> tuple[Tensor, Denoise]:
         """Where the walk down `grid` starts, x_T, and the denoiser `denoise(x_t, t) -> x0_hat` for these histories."""

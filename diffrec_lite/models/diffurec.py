@@ -33,8 +33,7 @@ from diffrec_lite.layers import (
     row_mask,
 )
 from diffrec_lite.models.denoiser import Denoise, DiffusionRecommender
-from diffrec_lite.models.seen import SeenSettings
-from diffrec_lite.models.settings import choice, number
+from diffrec_lite.models.settings import Settings, choice, number
 from diffrec_lite.noise import NormalNoise
 
 LAMBDA = 1  # the noise streams: 0 is the diffusion's own
@@ -42,7 +41,7 @@ OFFSET = 2
 
 
 @dataclass(frozen=True)
-class DiffuRecSettings(SeenSettings):
+class DiffuRecSettings(Settings):
     """DiffuRec, with DiffuRecSys's two additions on switches. What all diffusion models have: `DiffusionRecommender`.
 
     - `blocks`, `heads`, `dropout`, `item_dropout`: the Approximator and its dropouts.
@@ -71,6 +70,7 @@ class DiffuRecSettings(SeenSettings):
     sampling_steps: int | None = number(None, at_least=1)
     transition: str = choice("posterior", "renoise", "ddim")
     samples: int = number(1, at_least=1)
+    seen_bias: bool = False
     delta: float = number(0.001, at_least=0)
     positions: bool = False
     input_norm: bool = False

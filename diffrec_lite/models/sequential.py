@@ -18,8 +18,8 @@ from diffrec_lite.data import Batch
 from diffrec_lite.layers import Positions, RelativePositions, TransformerBlock, causal_mask
 from diffrec_lite.models import negatives
 from diffrec_lite.models.base import Recommender
-from diffrec_lite.models.seen import SeenBias, SeenSettings
-from diffrec_lite.models.settings import SettingError, choice, number
+from diffrec_lite.models.seen import SeenBias
+from diffrec_lite.models.settings import SettingError, Settings, choice, number
 from diffrec_lite.models.softmax import cross_entropy, prefixes
 from diffrec_lite.noise import NormalNoise
 
@@ -28,7 +28,7 @@ class SequentialRecommender(Recommender):
     """An encoder that sees the past of each position, and an item table that its output is compared with.
 
     A subclass writes `encode`. Settings that all of them have: `d`, `item_dropout` and `item_std` of the item table,
-    and those of `SeenSettings`.
+    and `seen_bias` (`SeenBias`).
     """
 
     learns_from = "sequences"
@@ -39,7 +39,7 @@ class SequentialRecommender(Recommender):
         self.item_embedding = self.table()
         self.item_dropout = nn.Dropout(s.item_dropout)
         self.norm = nn.LayerNorm(s.d)
-        self.seen_bias = SeenBias.of(s, s.max_len)
+        self.seen_bias = SeenBias() if getattr(s, "seen_bias", False) else None
 
     def table(self) -> nn.Embedding:
         """A vector for each item and, at 0, none for the padding."""
@@ -80,7 +80,7 @@ class SequentialRecommender(Recommender):
 
 
 @dataclass(frozen=True)
-class SASRecSettings(SeenSettings):
+class SASRecSettings(Settings):
     """`blocks`, `heads`, `dropout`: the Transformer.
 
     - `positions`: "recency", a vector for each place counted from the end (the original's), or "relative", a bias on
@@ -100,6 +100,7 @@ class SASRecSettings(SeenSettings):
     dropout: float = number(0.2, at_least=0, at_most=1)
     item_dropout: float = number(0.2, at_least=0, at_most=1)
     item_std: float = number(0.05, at_least=0)
+    seen_bias: bool = False
     positions: str = choice("recency", "relative")
     learns_from: str = choice("sequences", "prefixes")
     loss: str = choice("softmax", "sampled", "bce")
@@ -154,7 +155,7 @@ class SASRec(SequentialRecommender):
 
 
 @dataclass(frozen=True)
-class GRU4RecSettings(SeenSettings):
+class GRU4RecSettings(Settings):
     """`layers` of GRU cells, with `dropout` between them and before the output."""
 
     max_len: int = number(50, at_least=1)
@@ -163,6 +164,7 @@ class GRU4RecSettings(SeenSettings):
     dropout: float = number(0.2, at_least=0, at_most=1)
     item_dropout: float = number(0.2, at_least=0, at_most=1)
     item_std: float = number(0.05, at_least=0)
+    seen_bias: bool = False
 
 
 class GRU4Rec(SequentialRecommender):

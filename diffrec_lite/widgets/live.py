@@ -48,7 +48,6 @@ KNOWN_OF: dict[str, dict[str, Any]] = {
         "input_norm": False,
         "cross_attention": "efficient",
         "residual": True,
-        "seen_by_age": False,
         "mask_rows": False,
         "only_last_block": False,
         "key_softmax_over_heads": False,
@@ -68,7 +67,6 @@ KNOWN_OF: dict[str, dict[str, Any]] = {
         "positions": "after",
         "project": False,
         "causal": False,
-        "seen_by_age": False,
     },
 }
 

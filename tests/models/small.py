@@ -35,7 +35,6 @@ VARIANTS = {
     "diffurecsys, softmax": ("diffurecsys", {"cross_attention": "softmax", "transition": "ddim", "samples": 2}),
     "sasrec": ("sasrec", {}),
     "sasrec, seen bias": ("sasrec", {"seen_bias": True}),
-    "sasrec, seen by age": ("sasrec", {"seen_bias": True, "seen_by_age": True}),
     "sasrec, relative": ("sasrec", {"positions": "relative"}),
     "sasrec, prefixes": ("sasrec", {"learns_from": "prefixes", "seen_bias": True, "input_norm": True}),
     "sasrec, one negative": ("sasrec", {"loss": "bce", "tied": False}),
@@ -52,8 +51,6 @@ VARIANTS = {
     "dcrec, repaired": ("dcrec", REPAIRS),
     "dcrec, repaired, explicit only": ("dcrec", {**REPAIRS, "implicit": False}),
     "dcrec, causal": ("dcrec", CAUSAL),
-    "dcrec, causal, seen by age": ("dcrec", {**CAUSAL, "seen_by_age": True}),
-    "dcrec, repaired, seen by age": ("dcrec", {**REPAIRS, "seen_by_age": True}),
     "adrec": ("adrec", {"quiet": 1.0}),
     "adrec, seen bias": ("adrec", {"seen_bias": True, "samples": 2, "input_norm": True}),
     "hybrid": ("hybrid", {**REPAIRS, "quiet": 0.5}),
@@ -82,8 +79,7 @@ def perturb(model: torch.nn.Module) -> None:
         if hasattr(model, "item_embedding"):
             model.item_embedding.weight[0] = 0
         if getattr(model, "seen_bias", None) is not None:
-            weight = model.seen_bias.weight
-            weight.copy_(torch.linspace(-0.03, 0.02, weight.numel()).view_as(weight))
+            model.seen_bias.weight.fill_(-0.03)
 
 
 def same_weights(source: Recommender, **settings) -> Recommender:
