@@ -163,8 +163,8 @@ def surprise(function: Callable, because: str) -> None:
         {
             "a": "The chains run from one step to all the steps that the diffusion has, and nowhere along the way does "
             "the accuracy rise.",
-            "c": "Shared noise makes the comparison fair. It does not make it flat: the chains of the next section share "
-            "theirs too, and where the signal is 1 more steps cost accuracy.",
+            "c": "Shared noise makes the comparison fair. It does not make it flat: the chains of the next section "
+            "share theirs too, and where the signal is 1 more steps cost accuracy.",
             "d": "Rounding does not hide what the steps change: in DCRec they moved readers in and out of the first "
             "five, and more out than in.",
         },
