@@ -215,3 +215,29 @@ def test_ledger_names_the_first_notebook_that_speaks_of_the_entry(ledger):
     for row in ledger.itertuples():
         first = next((notebook for notebook, entries in told.items() if row.entry in entries), "")
         assert first == row.notebook, f"entry {row.entry}: {row.notebook} is named, {first} speaks of it first"
+
+
+def rows_of_ledger_tables():
+    """(notebook, entry, what its table says of the paper): rows with a ledger entry in their first or last column."""
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        for cell in nbformat.read(path, 4).cells:
+            lines = cell.source.split("\n") if cell.cell_type == "markdown" else []
+            for k in [k for k, line in enumerate(lines) if re.fullmatch(r"\|[-| :]+\|", line)]:
+                paper = [i for i, name in enumerate(lines[k - 1].strip("|").split("|")) if "paper" in name.lower()]
+                for line in lines[k + 1 :]:
+                    if not paper or not line.startswith("|"):
+                        break
+                    cells = [text.strip() for text in re.split(r"(?<!\\)\|", line.strip("|"))]
+                    found = (re.fullmatch(r"(\d+)( \(.*\))?", text) for text in (cells[0], cells[-1]))
+                    yield from ((path.name, int(entry[1]), cells[paper[0]]) for entry in found if entry)
+
+
+def test_a_notebook_that_tells_of_the_ledger_says_where_the_paper_states_nothing():
+    silent = {
+        entry: text.startswith("Not stated")
+        for entry, text in zip(read("ledger").entry, read("ledger").paper, strict=True)
+    }
+    rows = list(rows_of_ledger_tables())
+    assert len({name for name, _, _ in rows}) >= 3
+    wrong = [row for row in rows if row[2].lower().startswith("not stated") != silent[row[1]]]
+    assert not wrong, wrong
