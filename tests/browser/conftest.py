@@ -4,7 +4,9 @@ import re
 
 import pytest
 from browser.lab import CHROMIUM_OPTIONS, chromium, look, start
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
+
+WAIT = 60_000  # milliseconds until a test gives up: a busy computer is slow and not wrong
 
 
 @pytest.fixture(scope="session")
@@ -12,6 +14,7 @@ def browser():
     path = chromium()
     if path is None:
         pytest.skip("browser tests need Chromium or Chrome on the PATH; none is installed")
+    expect.set_options(timeout=WAIT)
     with sync_playwright() as playwright:
         program = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
         yield program
@@ -37,7 +40,7 @@ def lab(server):
 def page(browser):
     """An empty page in a browser profile of its own."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(WAIT)
     yield context.new_page()
     context.close()
 
