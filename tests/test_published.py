@@ -232,11 +232,8 @@ def rows_of_ledger_tables():
                     yield from ((path.name, int(entry[1]), cells[paper[0]]) for entry in found if entry)
 
 
-def test_a_notebook_that_tells_of_the_ledger_says_where_the_paper_states_nothing():
-    silent = {
-        entry: text.startswith("Not stated")
-        for entry, text in zip(read("ledger").entry, read("ledger").paper, strict=True)
-    }
+def test_a_notebook_that_tells_of_the_ledger_says_where_the_paper_states_nothing(ledger):
+    silent = dict(zip(ledger.entry, ledger.paper.str.startswith("Not stated"), strict=True))
     rows = list(rows_of_ledger_tables())
     assert len({name for name, _, _ in rows}) >= 3
     wrong = [row for row in rows if row[2].lower().startswith("not stated") != silent[row[1]]]
