@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -75,9 +74,6 @@ def start(folder: Path) -> tuple[Lab, subprocess.Popen]:
         path = folder / "settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     variables = {
         "JUPYTERLAB_SETTINGS_DIR": "settings",
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
@@ -88,8 +84,7 @@ def start(folder: Path) -> tuple[Lab, subprocess.Popen]:
     }
     options = {
         "ip": "127.0.0.1",
-        "port": port,
-        "port_retries": 0,
+        "port": 0,
         "root_dir": served,
         "open_browser": False,
         "allow_root": True,
@@ -105,13 +100,14 @@ def start(folder: Path) -> tuple[Lab, subprocess.Popen]:
             stdout=log,
             stderr=log,
         )
-    lab = Lab(f"http://127.0.0.1:{port}", served)
+    found = folder / "runtime" / f"jpserver-{process.pid}.json"  # where the server says which port it was given
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
         try:
+            lab = Lab(f"http://127.0.0.1:{json.loads(found.read_text())['port']}", served)
             urllib.request.urlopen(f"{lab.url}/api/status", timeout=5).close()
             return lab, process
-        except OSError:
+        except (OSError, ValueError):  # no file yet, half a file, or nobody answers yet
             time.sleep(0.2)
     process.kill()
     raise RuntimeError(f"JupyterLab did not start:\n{(folder / 'jupyter.log').read_text()[-2000:]}")
