@@ -91,7 +91,8 @@ def stages(model: DiffusionRecommender, dataset: SequenceDataset) -> list[Stage]
     found.insert(last["history"] + 1, Stage("x_T", "noise, where use begins", letters(x_T), 0, "noise"))
     found.insert(0, Stage("history", "item ids", letters(batch.history), 0, "history"))
     found.append(Stage("scores", "of all items", letters(scores), 0, "prediction"))
-    parts = [name for name in model.loss(batch, noise) if name != "loss"]
+    weights = vars(model.settings)  # a loss is called like the setting that is its weight
+    parts = [name for name in model.loss(batch, noise) if name != "loss" and weights.get(name, 1)]
     found.append(Stage("loss", "in training: " + (" + ".join(parts) or "cross-entropy"), "", 0, "loss"))
     return found
 

@@ -42,6 +42,12 @@ def test_the_boxes_are_the_parts_of_the_model_in_the_order_of_their_calls(dcrec)
     assert by_name["loss"].kind == "in training: prior + denoising + ranking"
 
 
+def test_a_loss_without_weight_is_not_in_the_picture():
+    weights = models.load_checkpoint("dcrec").settings
+    assert weights.prior == 0 and weights.denoising > 0 and weights.ranking > 0
+    assert workflow.stages(models.load_checkpoint("dcrec"), SHOP)[-1].kind == "in training: denoising + ranking"
+
+
 def test_another_model_has_other_boxes(small):
     found = {box.name: box for box in workflow.stages(small, SHOP)}
     assert "blocks[2]" in found and "seen_bias" not in found
