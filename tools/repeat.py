@@ -24,7 +24,7 @@ WITHIN = 0.002  # another processor rounds otherwise
 # Each table's command, and the columns that name one of its trainings.
 TABLES = {
     "chains": (["chains.py"], ["signal", "seed"]),
-    "collapse": (["collapse.py"], ["item_std", "detached", "seed"]),
+    "collapse": (["collapse.py"], ["item_std", "detached", "positions", "seed"]),
     "conditions": (["conditions.py"], ["variant", "seed"]),
     "dcrec_repairs": (["repairs.py"], ["dataset", "variant", "seed"]),
     "hybrid": (["conditions.py", "hybrid"], ["variant", "seed"]),

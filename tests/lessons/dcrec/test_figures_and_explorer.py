@@ -132,7 +132,17 @@ def test_training_at_small_t_teaches_nothing_about_readers():
     assert max(small["HR@5"], small["erased, own"]) < 0.08 < leaks.loc[(1.0, "t = T"), "HR@5"]
 
 
+COLLAPSE = pd.read_csv(RUNS / "collapse.csv").set_index(["item_std", "detached", "positions", "epoch"]).sort_index()
+
+
 def test_a_larger_start_collapses_later_and_only_while_the_target_moves():
-    runs = pd.read_csv(RUNS / "collapse.csv").groupby(["item_std", "detached", "epoch"])["apart"].mean()
-    assert runs[0.05, False, 1] < 0.05 < 0.9 < runs[1.0, False, 1]
-    assert runs[1.0, False, 4] < 0.7 < 0.9 < runs[1.0, True, 4]
+    apart = COLLAPSE["apart"]
+    assert apart[0.05, False, "before", 1] < 0.05 < 0.9 < apart[1.0, False, "before", 1]
+    assert apart[1.0, False, "before", 4] < 0.7 < 0.9 < apart[1.0, True, "before", 4]
+
+
+def test_books_are_drowned_by_the_position_that_they_share_and_without_it_their_rows_meet():
+    printed, after = (COLLAPSE.loc[0.05, False, positions] for positions in ("before", "after"))
+    assert printed["apart"][4] < 0.05 < 0.8 < printed["rows"][4]
+    assert after["apart"][4] < 0.05 and after["rows"][4] < 0.2
+    assert printed["apart"][1] < 0.05 < 0.5 < after["apart"][1]
