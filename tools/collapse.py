@@ -1,17 +1,21 @@
 """How fast the item vectors of the printed DCRec collapse, and through which of its weights: data/runs/collapse.csv.
 
-    python tools/collapse.py          # four arms, one seed, four epochs each; some minutes on a core
+    python tools/collapse.py          # six arms, one seed, four epochs each; some minutes on a core
+    python tools/collapse.py FOLDER   # the same of a run that was trained, such as build/full_scale/toys_dcrec_paper_0
 
 DCRec as printed, at the size of the `quick` preset and with histories of 20 books at most. `item_std` is the standard
 deviation with which item vectors start: 0.05 is ours, 1 is PyTorch's, which the released program leaves. `detached`
 says whether L_t's target is detached, `positions` whether they are added before the layer norm, as printed, or after
-the noise. `apart` is what tells the item vectors apart (`figures.apart`), `rows` the same of the bare rows of the
-table, to which no position is added, at the start and after each epoch of 161 batches; `HR@5` is that of all
-validation readers at one step. Runs that the file holds are not made again.
+the noise. At the start and after each epoch of 161 batches: `apart` is what tells the item vectors apart
+(`figures.apart`), `rows` the same of the bare rows of the table, to which no position is added; `row` is the mean
+length of such a row and `position` that of the vector which is added to all of them, both without their mean over
+features, which the layer norm takes out; `HR@5` is that of all validation readers at one step. Runs that the file
+holds are not made again.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -23,6 +27,7 @@ import torch
 from diffrec_lite import models
 from diffrec_lite.data import SequenceDataset, load
 from diffrec_lite.lessons.dcrec.figures import apart
+from diffrec_lite.models import DCRec
 from diffrec_lite.training.loop import fit
 from diffrec_lite.training.recipe import REPAIRS, SMALL, Recipe
 
@@ -34,13 +39,29 @@ MODEL = {
     "max_len": 20,
 }
 TRAINING = Recipe(epochs=4, batch_size=128, lr=SMALL["lr"])
-ARMS = (
-    {"item_std": 0.05, "detached": False, "positions": "before"},
-    {"item_std": 0.05, "detached": False, "positions": "after"},
-    {"item_std": 1.0, "detached": False, "positions": "before"},
-    {"item_std": 1.0, "detached": True, "positions": "before"},
+STARTS = ((0.05, "before"), (0.05, "after"), (1.0, "before"))
+ARMS = tuple(
+    {"item_std": item_std, "detached": detached, "positions": positions}
+    for (item_std, positions), detached in product(STARTS, (False, True))
 )
 SEEDS = range(1)
+
+
+def look(model: DCRec) -> dict[str, float]:
+    """The item vectors of a model as they stand: what tells them apart, and how long their two parts are."""
+    rows = model.eval().item_embedding.weight[1:].detach()
+    shared = model.positions(rows[:1, None])[-1:].detach() if model.settings.positions == "before" else 0 * rows[:1]
+    return {
+        "apart": apart(model.item_vectors()[1:])[0],
+        "rows": apart(rows)[0],
+        "row": length(rows),
+        "position": length(shared),
+    }
+
+
+def length(vectors: torch.Tensor) -> float:
+    """The mean length of vectors `(N, d)`, each without its mean over features."""
+    return float((vectors - vectors.mean(1, keepdim=True)).norm(dim=1).mean())
 
 
 def trained(dataset: SequenceDataset, arm: dict[str, Any], seed: int) -> Iterator[dict[str, float]]:
@@ -48,18 +69,16 @@ def trained(dataset: SequenceDataset, arm: dict[str, Any], seed: int) -> Iterato
     changes = {"detach_target" if name == "detached" else name: value for name, value in arm.items()}
     torch.manual_seed(seed)
     model = models.build("dcrec", dataset.num_items, **{**MODEL, **changes})
-
-    def look() -> dict[str, float]:
-        model.eval()
-        return {"apart": apart(model.item_vectors()[1:])[0], "rows": apart(model.item_embedding.weight[1:])[0]}
-
-    yield {"epoch": 0, **look()}
+    yield {"epoch": 0, **look(model)}
     for row in fit(model, dataset, TRAINING, seed=seed):
-        yield {"epoch": row["epoch"], **look(), "HR@5": row["val HR@5"]}
+        yield {"epoch": row["epoch"], **look(model), "HR@5": row["val HR@5"]}
 
 
 def main() -> None:
     torch.set_num_threads(1)
+    if sys.argv[1:]:
+        print(*(f"{name} {value:.3f}" for name, value in look(models.load(sys.argv[1])).items()), sep=", ")
+        return
     dataset = load("bookshop")
     rows = pd.read_csv(RECORD).to_dict("records") if RECORD.exists() else []
     held = [{name: row[name] for name in (*ARMS[0], "seed")} for row in rows]

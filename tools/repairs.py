@@ -57,6 +57,8 @@ def variants(given: bool) -> dict[str, dict[str, Any]]:
     for name, switches in (("as printed", AS_PRINTED), ("repaired", REPAIRS)):
         if given or switches is REPAIRS:
             found |= {f"{name} with {extra}": {**switches, extra: True} for extra in EXTRAS}
+    if given:
+        found["repaired with L_z alone"] = {**REPAIRS, "denoising": 0.0}  # L_T is off already
     return found
 
 

@@ -144,5 +144,8 @@ def test_a_larger_start_collapses_later_and_only_while_the_target_moves():
 def test_books_are_drowned_by_the_position_that_they_share_and_without_it_their_rows_meet():
     printed, after = (COLLAPSE.loc[0.05, False, positions] for positions in ("before", "after"))
     assert printed["apart"][4] < 0.05 < 0.8 < printed["rows"][4]
+    assert printed["position"][4] > 3 * printed["row"][4] and printed["position"][0] < printed["row"][0]
     assert after["apart"][4] < 0.05 and after["rows"][4] < 0.2
     assert printed["apart"][1] < 0.05 < 0.5 < after["apart"][1]
+    for positions in ("before", "after"):
+        assert COLLAPSE.loc[0.05, True, positions]["apart"][1:].min() > 0.9
