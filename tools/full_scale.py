@@ -43,6 +43,7 @@ class Job:
 
 
 REAL = ("beauty", "toys")
+BCE = ("loss=bce", "seen_bias=false", "epochs=100", "lr_decay=1.0", "patience=10")  # it learns slowly, and longer
 WITHOUT = ("share_at_T=1.0",)  # every example is noised to step T, where nothing of it is left: no diffusion
 WORTH = [
     *(Job("bookshop", model, "quick") for model in (*COUNTS, "dcrec", "hybrid", "diffurec", "sasrec")),
@@ -52,7 +53,7 @@ WORTH = [
     *(Job(data, "hybrid", "repaired", "without", WITHOUT) for data in REAL),
     *(Job(data, model, "repaired") for model in ("diffurecsys", "diffurec", "adrec", "gru4rec") for data in REAL),
     *(Job(data, model, "repaired") for model in ("bert4rec", "bprmf") for data in REAL),
-    *(Job(data, "sasrec", "repaired", "bce", ("loss=bce", "seen_bias=false")) for data in REAL),
+    *(Job(data, "sasrec", "repaired", "bce", BCE) for data in REAL),
     *(Job(data, "sasrec", "repaired", "untied", ("tied=false",)) for data in REAL),
     *(Job(data, model, "repaired") for data in ("yelp", "ml-1m") for model in ("dcrec", "diffurecsys")),
     Job("yelp", "dcrec", "repaired", "unbiased", ("seen_bias=false",)),
