@@ -66,9 +66,9 @@ def length(vectors: torch.Tensor) -> float:
 
 def trained(dataset: SequenceDataset, arm: dict[str, Any], seed: int) -> Iterator[dict[str, float]]:
     """Train one model: a row at the start and after each epoch."""
-    changes = {"detach_target" if name == "detached" else name: value for name, value in arm.items()}
+    wanted = {"item_std": arm["item_std"], "detach_target": arm["detached"], "positions": arm["positions"]}
     torch.manual_seed(seed)
-    model = models.build("dcrec", dataset.num_items, **{**MODEL, **changes})
+    model = models.build("dcrec", dataset.num_items, **{**MODEL, **wanted})
     yield {"epoch": 0, **look(model)}
     for row in fit(model, dataset, TRAINING, seed=seed):
         yield {"epoch": row["epoch"], **look(model), "HR@5": row["val HR@5"]}

@@ -43,7 +43,7 @@ class Job:
 
 
 REAL = ("beauty", "toys")
-BCE = ("loss=bce", "seen_bias=false", "epochs=100", "lr_decay=1.0", "patience=10")  # it learns slowly, and longer
+BCE = ("loss=bce", "seen_bias=false", "epochs=100", "lr_decay=1.0", "patience=10")  # 14 epochs are few for it
 WITHOUT = ("share_at_T=1.0",)  # every example is noised to step T, where nothing of it is left: no diffusion
 WORTH = [
     *(Job("bookshop", model, "quick") for model in (*COUNTS, "dcrec", "hybrid", "diffurec", "sasrec")),
