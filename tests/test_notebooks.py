@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from address import INSTALL, LINKS, addressed, repository
 from lint_notebooks import aids, anatomy, check, course_complaints, sources
-from names import behind, names
+from names import needed
 from student import folded, student, with_outputs
 
 from notebooks import NOTEBOOKS, WIDGET_VIEW, course, execute, normalise
@@ -42,8 +42,7 @@ def test_an_unsolved_exercise_fails_and_nothing_that_it_needs_does(path, release
     code = [cell for cell in theirs.cells if cell.cell_type == "code"]
     text = [cell.source for cell in code]
     exercises = [place for place, cell in enumerate(code) if "nbgrader" in cell.metadata]
-    kept = set(exercises).union(*(behind(text[:place], names(text[place])[0]) for place in exercises))
-    theirs.cells = [code[place] for place in sorted(kept)]
+    theirs.cells = [code[place] for place in needed(text, exercises)]
     # In the folder of the course, where a learner keeps it, so that relative paths hold.
     execute(theirs, NOTEBOOKS, allow_errors=True)
     wrong, failed_checks = [], 0

@@ -1,13 +1,15 @@
-"""The course as a site: every notebook run, its explorers alive without kernel and network, notation and package.
+"""The course as a site: its notebooks with explorers that move without kernel and network, notation and package.
 
     python tools/book.py            to build/site; open build/site/index.html
 
-Notebooks are run two at a time, then Sphinx sets them. A page makes no request beyond its own folder.
+A page shows what its notebook stores. An explorer is stored as a picture, so the cells behind each are run again, two
+notebooks at a time; then Sphinx sets the pages. A page makes no request beyond its own folder.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import re
 import shutil
@@ -18,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+from names import needed
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from tqdm import tqdm
@@ -52,8 +55,32 @@ MODULES = (  # from the ground floor up, as a newcomer reads them
 )
 
 
+def revive(notebook: NotebookNode, folder: Path) -> NotebookNode:
+    """The notebook with the state of its explorers: in `folder`, the cells that they hang on are run again.
+
+    An explorer is the value of its cell, while other pictures are displayed. Raises ValueError where a run draws it
+    otherwise than it is stored, by its description, and for a notebook that has never been run.
+    """
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if any(cell.execution_count is None for cell in cells):
+        raise ValueError("it has not been run; first run python tools/notebooks.py")
+    described = {place: text for place, cell in enumerate(cells) for text in _explorers(cell)}
+    part = copy.copy(notebook)  # its cells and metadata are those of the notebook
+    part.cells = [cells[place] for place in needed([cell.source for cell in cells], {0, *described})]
+    run(part, folder)
+    if any(text not in _explorers(cells[place]) for place, text in described.items()):
+        raise ValueError("its outputs are of an older run; first run python tools/notebooks.py")
+    return notebook
+
+
+def _explorers(cell: NotebookNode) -> list[str]:
+    """The descriptions of the explorers that a cell shows."""
+    shown = [output.data for output in cell.outputs if output.output_type == "execute_result"]
+    return [data["text/plain"] for data in shown if "image/png" in data]
+
+
 def page(notebook: NotebookNode) -> NotebookNode:
-    """A notebook that has been run, as Sphinx gets it: explorers mounted, formulas set, solutions folded, in place."""
+    """A revived notebook, as Sphinx gets it: explorers mounted, formulas set, solutions folded, in place."""
     found = explorers(notebook)
     mount(notebook, found)
     notebook.metadata.pop("widgets", None)
@@ -69,14 +96,14 @@ def page(notebook: NotebookNode) -> NotebookNode:
 
 
 def pages(paths: Sequence[Path], folder: Path) -> None:
-    """Run the notebooks at `paths`, and write to `folder` what Sphinx reads. Raises RuntimeError where a cell fails."""
+    """Write the notebooks at `paths` to `folder` for Sphinx. Raises RuntimeError where one cannot be revived."""
     os.environ.update(ENVIRONMENT)
 
     def write(path: Path) -> None:
         try:
-            done = run(nbformat.read(path, as_version=4), path.parent)
-        except CellExecutionError as problem:
-            raise RuntimeError(f"{path.name}: a cell failed\n{problem}") from problem
+            done = revive(nbformat.read(path, as_version=4), path.parent)
+        except (CellExecutionError, ValueError) as problem:
+            raise RuntimeError(f"{path.name}: {problem}") from problem
         nbformat.write(page(done), folder / path.name)
 
     with ThreadPoolExecutor(2) as pool:

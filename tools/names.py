@@ -33,6 +33,12 @@ def behind(cells: Sequence[str], read: Iterable[str]) -> list[int]:
     return found[::-1]
 
 
+def needed(cells: Sequence[str], wanted: Iterable[int]) -> list[int]:
+    """The places `wanted` and those of all cells that these hang on, in order."""
+    wanted = set(wanted)
+    return sorted(wanted.union(*(behind(cells[:place], names(cells[place])[0]) for place in wanted)))
+
+
 def _with(code: CodeType, *operations: str) -> set[str]:
     return {step.argval for step in dis.get_instructions(code) if step.opname in operations}
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from names import behind, names
+from names import needed
 from playwright.sync_api import Page, expect
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,7 +152,7 @@ def keep_code(path: Path, calls: Sequence[str]) -> None:
     text = ["".join(cell["source"]) if cell["cell_type"] == "code" else "" for cell in notebook["cells"]]
     wanted = [place for place, source in enumerate(text) if any(call in source for call in calls)]
     assert len(wanted) >= len(calls), f"{path.name} has no cell for some of {calls}"
-    kept = set(wanted).union(*(behind(text[:place], names(text[place])[0]) for place in wanted))
+    kept = needed(text, wanted)
     notebook["cells"] = [cell for place, cell in enumerate(notebook["cells"]) if place in kept or not text[place]]
     path.write_text(json.dumps(notebook), encoding="utf-8")
 
