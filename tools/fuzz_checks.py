@@ -131,10 +131,10 @@ def told(printed, ours, low, high):
     if ours is None:
         return "not run"
     low_end, high_end = 0.95 * printed, 1.05 * printed
-    if low_end - 1e-9 <= ours <= high_end + 1e-9:
+    if low_end - 1e-9 <= low and high <= high_end + 1e-9:
         return "replicated"
     if low <= high_end and high >= low_end:
-        return "undecided"
+        return "open"
     return "below" if ours < printed else "above"
 
 

@@ -19,7 +19,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from diffrec_lite import models
 from diffrec_lite.data import Batch, SequenceDataset, load
 from diffrec_lite.models import DiffuRecSys
 from diffrec_lite.noise import NormalNoise
@@ -59,15 +58,17 @@ class Leaking(DiffuRecSys):
         return super().loss(batch._replace(history=history), noise, epoch)
 
 
-def curve(dataset: SequenceDataset, variant: str, changes: list[str], seed: int) -> Iterator[dict[str, Any]]:
-    """Train one variant: a row for each epoch."""
+def beginning(dataset: SequenceDataset, variant: str, changes: list[str], seed: int) -> tuple[DiffuRecSys, Recipe]:
+    """The model of a variant before its first step, and how it is trained."""
     of_model, of_training = settings("diffurecsys", "quick", [*HEALTHY, *changes])
     torch.manual_seed(seed)
-    leaks = variant == "target in the history"
-    model = (
-        Leaking(dataset.num_items, **of_model) if leaks else models.build("diffurecsys", dataset.num_items, **of_model)
-    )
-    recipe = Recipe(**of_training)
+    kind = Leaking if variant == "target in the history" else DiffuRecSys
+    return kind(dataset.num_items, **of_model), Recipe(**of_training)
+
+
+def curve(dataset: SequenceDataset, variant: str, changes: list[str], seed: int) -> Iterator[dict[str, Any]]:
+    """Train one variant: a row for each epoch."""
+    model, recipe = beginning(dataset, variant, changes, seed)
     optimizer = recipe.make_optimizer(model)
     if variant == "gradients kept":
         optimizer.zero_grad = lambda: None

@@ -12,30 +12,33 @@ from torch import Tensor
 from diffrec_lite.lessons.check import CheckFailed, answer, check, compare, numbers, pair_of, passed, require
 from diffrec_lite.metrics import debiased_ndcg as right_debiased
 
-WORDS = ("not run", "replicated", "undecided", "below", "above")
-UNDECIDED = "An interval that reaches into the band leaves the question open: the word is undecided."
+WORDS = ("not run", "replicated", "open", "below", "above")
+OPEN = (
+    "An interval with one end inside the band and one outside leaves the question open, on whichever side the mean is."
+)
+MEAN = "The mean lies in the band, but the interval reaches out of it: other readers might have said otherwise."
+HOLDS = "An interval that holds the printed number can still reach far out of the band."
 EDGE = "A number at the very edge, 5 % away, is still within ±5 %. Use <= (and allow for rounding: 1e-9)."
 PRINTED = "Five per cent of what? Of the printed number: the band is 0.95 to 1.05 times that."
-BAND = "Ask whether the interval reaches into the band, not whether it holds the printed number itself."
+BAND = "Ask where the interval lies against the band, and not against the printed number itself."
 ZERO = "0.0 is a number that was measured, not a missing one: test with `ours is None`."
 SIDE = "Below and above are from our side: below means that ours is smaller than what is printed."
 ABSOLUTE = "±5 % is a share of the printed number, and not 0.05."
-FIRST = "Our number lies within ±5 %: that is a replication, however wide its interval."
 # printed, ours, low, high, the right word, and what each wrong word tells.
 CASES: tuple[tuple[float, float | None, float | None, float | None, str, dict[str, str]], ...] = (
     (0.06, None, None, None, "not run", dict.fromkeys(WORDS, "Without a number of ours the word is not run.")),
-    (0.06, 0.0595, 0.055, 0.064, "replicated", {"undecided": FIRST, "above": SIDE, "below": ABSOLUTE}),
-    (0.06, 0.0571, 0.0565, 0.0577, "replicated", {"below": PRINTED, "undecided": PRINTED}),
-    (0.06, 0.057, 0.055, 0.059, "replicated", {"below": EDGE, "undecided": EDGE}),
-    (0.06, 0.063, 0.062, 0.064, "replicated", {"above": EDGE, "undecided": EDGE}),
-    (0.06, 0.05, 0.048, 0.052, "below", {"replicated": ABSOLUTE, "above": SIDE, "undecided": BAND}),
-    (0.06, 0.07, 0.068, 0.072, "above", {"replicated": ABSOLUTE, "below": SIDE, "undecided": BAND}),
-    (0.06, 0.0, 0.0, 0.001, "below", {"not run": ZERO, "above": SIDE}),
-    (0.06, 0.0565, 0.054, 0.0585, "undecided", {"below": f"{UNDECIDED} {BAND}", "replicated": EDGE}),
-    (0.06, 0.0637, 0.0615, 0.066, "undecided", {"above": f"{UNDECIDED} {BAND}", "replicated": PRINTED}),
-    (0.06, 0.056, 0.053, 0.061, "undecided", {"below": UNDECIDED, "replicated": BAND}),
-    (0.06, 0.0633, 0.0631, 0.0635, "above", {"replicated": PRINTED, "undecided": PRINTED}),
-    (0.5, 0.47, 0.45, 0.474, "below", {"replicated": ABSOLUTE, "undecided": BAND}),
+    (0.06, 0.0602, 0.059, 0.0614, "replicated", {"above": SIDE, "below": SIDE, "open": BAND}),
+    (0.06, 0.06, 0.057, 0.063, "replicated", {"open": EDGE, "above": EDGE, "below": EDGE}),
+    (0.06, 0.05, 0.048, 0.052, "below", {"replicated": ABSOLUTE, "above": SIDE, "open": BAND}),
+    (0.06, 0.07, 0.068, 0.072, "above", {"replicated": ABSOLUTE, "below": SIDE, "open": BAND}),
+    (0.5, 0.47, 0.45, 0.474, "below", {"replicated": ABSOLUTE, "open": ABSOLUTE}),
+    (0.06, 0.0, 0.0, 0.001, "below", {"not run": ZERO, "above": SIDE, "open": BAND}),
+    (0.06, 0.0565, 0.054, 0.0605, "open", {"replicated": HOLDS, "below": OPEN}),
+    (0.06, 0.0575, 0.0555, 0.0595, "open", {"replicated": f"{MEAN} {OPEN}", "below": OPEN}),
+    (0.06, 0.06, 0.05, 0.07, "open", {"replicated": f"{MEAN} {HOLDS}", "below": HOLDS, "above": HOLDS}),
+    (0.06, 0.0637, 0.0615, 0.066, "open", {"above": OPEN, "replicated": OPEN}),
+    (0.06, 0.0571, 0.05701, 0.0572, "replicated", {"below": PRINTED, "open": PRINTED}),
+    (0.06, 0.0633, 0.0631, 0.0635, "above", {"replicated": PRINTED, "open": PRINTED}),
 )
 
 
@@ -52,7 +55,7 @@ def verdict(function: Callable) -> None:
         if found != right:
             told = wrong.get(found, "Look at the four rules again, in their order.")
             raise CheckFailed(f"{called} should be {right!r}, and yours is {found!r}. {told}")
-    passed("verdict", "An open question is called open, and a missing run is not guessed.")
+    passed("verdict", "An open question is called open, whatever the mean says, and a missing run is not guessed.")
 
 
 def _two_models() -> tuple[Tensor, Tensor, Tensor]:

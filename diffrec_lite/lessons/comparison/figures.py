@@ -6,6 +6,7 @@ Everything is read from the recorded runs (`training.results`) and the published
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import pandas as pd
@@ -36,15 +37,19 @@ def kind(model: str) -> str:
     return "counting" if model in COUNTING else "diffusion" if model in DIFFUSION else "network"
 
 
+BAND = "#E3F2EC"  # the colour behind what is replicated
+PLAIN = {"facecolor": BAND, "edgecolor": "none", "pad": 1}
+
+
 def cells(table: pd.DataFrame) -> Figure:
     """Table II as ratios, ours / printed, with intervals; the band is ±5 %. `table` is `tables.table_2(…).frame`."""
     fig, ax = style.axes(size=(8.6, 0.27 * len(table) + 0.9))
-    ax.axvspan(1 - WITHIN, 1 + WITHIN, color="#E3F2EC", label=f"within ±{WITHIN:.0%} of the printed number")
+    ax.axvspan(1 - WITHIN, 1 + WITHIN, color=BAND, label=f"within ±{WITHIN:.0%} of the printed number")
     ax.axvline(1, color=style.NEUTRAL, linestyle=":")
     for y, row in enumerate(table.itertuples(index=False)):
         row = dict(zip(table.columns, row, strict=True))
         if not row["runs"]:
-            ax.text(1, y, "not run", ha="center", va="center", fontsize=8, color="#555555")
+            ax.text(1, y, "not run", ha="center", va="center", fontsize=8, color="#555555", bbox=PLAIN)
             continue
         for name, shift, colour, marker, label in (
             ("ours", -0.12, style.HISTORY, "o", "unfiltered, as printed"),
@@ -61,7 +66,7 @@ def cells(table: pd.DataFrame) -> Figure:
     ax.set(xlabel="ours / printed", ylim=(len(table) - 0.5, -0.5))
     handles, labels = ax.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
-    ax.legend(once.values(), once.keys(), loc="upper right", fontsize=8)
+    ax.legend(once.values(), once.keys(), loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8)
     return fig
 
 
@@ -87,7 +92,7 @@ def bars(families: Sequence[Family], datasets: Sequence[str], metric: str) -> Fi
                 ax.plot(score.value, y + shift, marker, color=colour, markerfacecolor=face)
         for (system, value), dash in zip(printed(dataset, metric).items(), (":", "--"), strict=False):
             ax.axvline(value, color=style.TARGET, linestyle=dash, label=f"{system}, printed")
-        ax.set_yticks(range(len(here)), labels=[f"{f.label}\n{f.preset}" for f in here], fontsize=7.5)
+        ax.set_yticks(range(len(here)), labels=[fill(f"{f.label} ({f.preset})", 32) for f in here], fontsize=7.5)
         ax.set(title=dataset, xlabel=f"{metric}; filled: unfiltered, hollow: seen-filtered", xlim=(0, None))
         ax.legend(fontsize=7.5, loc="lower right")
     return fig

@@ -19,14 +19,17 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "history": ("What the reader has read, oldest first: numbers of books.", ("07_training",)),
     "item_embedding": ("Every book becomes a vector.", ("01_forward_noising",)),
     "item_norm": ("All vectors get the same length.", ("01_forward_noising", "08_dcrec")),
-    "positions": ("How long ago each book was read.", ("08_dcrec",)),
+    "positions": ("How long ago each book was read.", ("03_cross_attention", "08_dcrec")),
     "x_T": (
         "Noise, where the next book is asked for; in DCRec at all L places, with a trace of the history.",
         ("01_forward_noising", "02_offset_noise"),
     ),
     "step_embedding": ("How noisy it is: the step t, as a vector.", ("04_cond_layer_norm",)),
     "cross_attention": ("The history and the noised target meet.", ("03_cross_attention",)),
-    "TransformerBlock": ("Every book looks at every other.", ("03_cross_attention", "07_training")),
+    "TransformerBlock": (
+        "Every book looks at every other; of the last block only the last place is worked out.",
+        ("03_cross_attention", "07_training"),
+    ),
     "DCDTBlock": (
         "The noised stream is told step and history, and looks up the clean history.",
         ("08_dcrec", "03_cross_attention"),

@@ -31,8 +31,8 @@ DISEASES = {
     ),
     "item vectors drawn at std 1": (
         "item vectors too long at the start",
-        "The first loss lies above that of an even guess: the model begins with loud opinions about which it knows "
-        "nothing. It forgets them first, and then it learns as the healthy one did, some epochs late.",
+        "The loss of the first epoch lies above that of an even guess: the model begins with loud opinions about which "
+        "it knows nothing. It forgets them first, and then it learns as the healthy one did, some epochs late.",
         "Draw the item vectors with a small standard deviation (item_std=0.05).",
     ),
     "no dropout": (
@@ -50,7 +50,7 @@ DISEASES = {
     "target loud in x_t": (
         "the noised target is too loud (lambda)",
         "The loss falls from epoch to epoch, and accuracy hardly follows: it stays below counting from the first epoch "
-        "to the last. The network learns to read the answer off x_t, which in use is pure noise.",
+        "to the last. The network learns slowly, and later to read the answer off x_t, which in use is pure noise.",
         "Make lambda small again (delta=0.001).",
     ),
 }
@@ -184,7 +184,7 @@ class Curves(StandIn, anywidget.AnyWidget):
 
 
 def curves_explorer(data: dict[str, Any]) -> Curves:
-    """The widget for `clinic(...)` or `switched_off(...)`; it starts with the first run, all epochs shown."""
+    """The widget for `clinic(...)` or `switched_off(...)`; it starts with the first run, a patient's at epoch 3."""
     whose = "a sick run" if data["choices"] else "a run with one part of the model switched off"
     alt = f"Three panels, training loss, validation NDCG@10 and gradient norm by epoch: {whose} beside the healthy one."
-    return Curves(data=data, epochs=data["last"], alt=alt)
+    return Curves(data=data, epochs=3 if data["choices"] else data["last"], alt=alt)

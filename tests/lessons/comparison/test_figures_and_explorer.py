@@ -115,7 +115,7 @@ def test_the_figure_of_the_cells_has_a_row_for_each_and_says_what_was_not_run(re
 
 def test_the_bars_show_both_protocols_and_the_printed_cells(recorded):
     ax = figures.bars(recorded(record("gap", 0.04), record("dcrec", 0.05)), ("beauty",), "NDCG@5").axes[0]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["gap\nrepaired", "dcrec\nrepaired"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["gap (repaired)", "dcrec (repaired)"]
     marks = sorted(line.get_xdata()[0] for line in ax.lines if line.get_marker() in "o^")
     assert marks == pytest.approx([0.04, 0.041, 0.05, 0.051])
     assert {text.get_text() for text in ax.get_legend().get_texts()} == {f"{name}, printed" for name in PRINTED}
