@@ -1,5 +1,6 @@
 """The notebooks keep to their anatomy, and in their student versions nothing fails but the unsolved exercises."""
 
+import base64
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from lint_notebooks import aids, anatomy, check, course_complaints, sources
 from names import needed
 from student import folded, student, with_outputs
 
+from diffrec_lite.widgets import style
 from notebooks import NOTEBOOKS, WIDGET_VIEW, course, execute, normalise
 
 COURSE = course()
@@ -327,3 +329,13 @@ def test_a_widget_without_a_picture_keeps_its_view_and_is_reported(tmp_path):
 )
 def test_the_lint_reports(tmp_path, cell, complaint):
     assert complaint in lint(tmp_path, cell)
+
+
+@pytest.mark.parametrize(("place", "cut"), [(0.3, False), (0.9, True)])
+def test_the_lint_sees_where_a_picture_is_cut_off(place, cut, tmp_path):
+    figure, ax = style.axes(size="small")
+    ax.axis("off")
+    figure.text(place, 0.5, "seen-filtered", in_layout=False)
+    picture = base64.b64encode(style.png(figure)).decode()
+    cell = code("1", [shown({"image/png": picture}, {"image/png": {"alt": "words in the middle, or not"}})])
+    assert ("cut off" in lint(tmp_path, cell)) == cut

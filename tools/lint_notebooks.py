@@ -7,6 +7,8 @@ python tools/lint_notebooks.py --publish     refuses as well to publish a course
 from __future__ import annotations
 
 import argparse
+import base64
+import io
 import json
 import re
 import sys
@@ -15,8 +17,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import nbformat
+import numpy as np
 from address import LINKS, addressed, repository, unpublishable
 from nbformat import NotebookNode
+from PIL import Image
 
 from notebooks import WIDGET_VIEW, course, normalise
 
@@ -86,7 +90,7 @@ def outputs(notebook: NotebookNode) -> Iterator[str]:
 
 
 def images(notebook: NotebookNode) -> Iterator[str]:
-    """Every picture is described, and every widget has a picture for readers without a kernel."""
+    """Every picture is described and whole, and every widget has a picture for readers without a kernel."""
     for index, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
             data = output.get("data", {})
@@ -96,8 +100,16 @@ def images(notebook: NotebookNode) -> Iterator[str]:
             alt = metadata.get("image/png", {}).get("alt") or metadata.get("alt") or ""
             if "image/png" in data and len(alt) < 20:
                 yield f"cell {index} shows a picture without alt text"
+            elif "image/png" in data and _cut_off(data["image/png"]):
+                yield f"cell {index} shows a picture that something is cut off from, at its edge"
         if cell.cell_type == "markdown" and re.search(r"!\[\]\(|<img(?![^>]*\balt=\"[^\"])", cell.source):
             yield f"cell {index} holds an image without alt text"
+
+
+def _cut_off(png: str) -> bool:
+    """Whether anything dark stands within two pixels of the edge of a picture."""
+    dark = np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("L")) < 200
+    return bool(dark.sum() > dark[2:-2, 2:-2].sum())
 
 
 def grade_ids(notebook: NotebookNode) -> list[str]:

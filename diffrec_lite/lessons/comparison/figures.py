@@ -93,7 +93,7 @@ def bars(families: Sequence[Family], datasets: Sequence[str], metric: str) -> Fi
         for (system, value), dash in zip(printed(dataset, metric).items(), (":", "--"), strict=False):
             ax.axvline(value, color=style.TARGET, linestyle=dash, label=f"{system}, printed")
         ax.set_yticks(range(len(here)), labels=[fill(f"{f.label} ({f.preset})", 32) for f in here], fontsize=7.5)
-        ax.set(title=dataset, xlabel=f"{metric}; filled: unfiltered, hollow: seen-filtered", xlim=(0, None))
+        ax.set(title=dataset, xlabel=f"{metric} (hollow: seen-filtered)", xlim=(0, None))
         ax.legend(fontsize=7.5, loc="lower right")
     return fig
 
@@ -123,7 +123,7 @@ def cost_chart(view: Mapping[str, Any]) -> Figure:
         ax.plot([point["cost"]] * 2, [low, high], color=colour, lw=1.2)
         ax.plot(point["cost"], value, marker, color=colour, markersize=13)
         ax.text(point["cost"], value, str(number), ha="center", va="center", fontsize=7.5, color="white", weight="bold")
-        line = f"{number}  {point['label']}: {value:.4f}"
+        line = fill(f"{number}  {point['label']}: {value:.4f}", 44, subsequent_indent="     ")
         side.text(0, number, line, va="center", fontsize=8, color=style.INK)
     for system, value in view["printed"].items():
         above = value == max(view["printed"].values())

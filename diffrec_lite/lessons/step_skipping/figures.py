@@ -75,7 +75,7 @@ def arrivals(diffusion: GaussianDiffusion, t: int, s: int, draws: int = 400, see
 def transitions(diffusion: GaussianDiffusion, t: int, s: int) -> Figure:
     """The three transitions side by side: the places where x_s can land, from the same x_t and x0_hat."""
     found = arrivals(diffusion, t, s)
-    fig, axes = style.axes(1, 3, size=(9.0, 3.3), sharex=True, sharey=True)
+    fig, axes = style.axes(1, 3, size=(9.0, 3.7), sharex=True, sharey=True)
     for ax, name in zip(axes, ("posterior", "renoise", "ddim"), strict=True):
         ax.scatter(*found[name].T, s=7, color=style.NEUTRAL, alpha=0.5, label=f"x_s, s = {s}")
         ax.plot(*found[name].mean(0), "o", color=style.INK, markersize=6, label="mean of x_s")
