@@ -46,10 +46,10 @@ REAL = ("beauty", "toys")
 BCE = ("loss=bce", "seen_bias=false", "epochs=100", "lr_decay=1.0", "patience=10")  # 14 epochs are few for it
 HALF = ("epochs=8", "lr_decay=0.85")  # ML-1M's examples are seven times Beauty's: half the epochs, as far down
 WITHOUT = ("share_at_T=1.0",)  # every example is noised to step T, where nothing of it is left: no diffusion
-SWITCHES = {  # one repair each for the printed model, to compare with its first twelve epochs
-    "detached": ("detach_target=true",),
+SWITCHES = {  # one repair each, given to the printed model
     "weights": ("prior=0.0", "ranking=10.0", "lambda_schedule=fix"),
-    "after": ("positions=after",),
+    "detached": ("detach_target=true", "epochs=12"),  # beside the first twelve epochs of the printed one
+    "after": ("positions=after", "epochs=12"),
 }
 WORTH = [
     *(Job("bookshop", model, "quick") for model in (*COUNTS, "dcrec", "hybrid", "diffurec", "sasrec")),
@@ -67,7 +67,7 @@ WORTH = [
     Job("yelp", "dcrec", "repaired", "unbiased", ("seen_bias=false",)),
     Job("toys", "diffurecsys", "repaired", "unbiased", ("seen_bias=false",)),
     *(Job(data, model, "paper") for data in REAL for model in ("dcrec", "diffurecsys", "diffurec", "sasrec")),
-    *(Job("toys", "dcrec", "paper", name, (*changes, "epochs=12")) for name, changes in SWITCHES.items()),
+    *(Job("toys", "dcrec", "paper", name, changes) for name, changes in SWITCHES.items()),
     Job("yelp", "dcrec", "paper"),
     Job("ml-1m", "diffurecsys", "paper"),
 ]
