@@ -124,7 +124,7 @@ def test_an_ablation_is_the_mean_of_its_seeds_and_asks_for_no_diagnosis(runs):
 def test_the_explorer_has_a_picture_and_a_stable_text(clinic):
     widget = lesson.explorer.curves_explorer(clinic)
     shown, described = widget._repr_mimebundle_()
-    assert widget.epochs == 16 and widget.guess == -1 and "0x" not in shown["text/plain"]
+    assert widget.epochs == 3 and widget.guess == -1 and "0x" not in shown["text/plain"]
     assert described["image/png"]["alt"] == widget.alt and len(shown["image/png"]) > 1000
 
 
