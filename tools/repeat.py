@@ -29,6 +29,7 @@ TABLES = {
     "dcrec_repairs": (["repairs.py"], ["dataset", "variant", "seed"]),
     "hybrid": (["conditions.py", "hybrid"], ["variant", "seed"]),
     "leak": (["leak.py"], ["signal", "trained at", "seed"]),
+    "loud_target": (["loud_target.py"], ["x_t", "history"]),
     "loss_balance": (["loss_balance.py"], ["denoising", "prior", "ranking", "lambda", "seed"]),
     "offset_noise": (["offset_noise.py"], ["arm", "seed"]),
     "sick_runs": (["sick_runs.py"], ["variant", "seed"]),
