@@ -39,8 +39,15 @@ def test_the_record_holds_what_its_tool_makes(runs):
     for variant in sick_runs.PATIENTS:
         assert len(runs[(runs.variant == variant) & (runs.seed == 0)]) == 16
     for variant in sick_runs.ABLATIONS:
-        assert len(runs[runs.variant == variant]) >= 2 * 16
+        assert len(runs[runs.variant == variant]) == 3 * 16
     assert set(runs.variant) == {*sick_runs.PATIENTS, *sick_runs.ABLATIONS}
+
+
+def test_the_loud_target_is_slow_at_first_and_reads_x_t_in_the_end():
+    asked = pd.read_csv(shipped("runs/loud_target.csv")).pivot(index="epoch", columns=["history", "x_t"], values="HR@5")
+    gained = {whose: asked[whose, "true"] - asked[whose, "noise"] for whose in ("own", "another's")}
+    assert gained["own"].loc[:9].abs().max() < 0.01 < 0.1 < gained["own"].loc[16]
+    assert gained["another's"].loc[:9].abs().max() < 0.01 < 0.1 < gained["another's"].loc[16]
 
 
 def test_the_first_epoch_of_the_healthy_run_can_be_repeated(runs):
