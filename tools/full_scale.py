@@ -47,8 +47,8 @@ BCE = ("loss=bce", "seen_bias=false", "epochs=100", "lr_decay=1.0", "patience=10
 HALF = ("epochs=8", "lr_decay=0.85")  # ML-1M's examples are seven times Beauty's: half the epochs, as far down
 WITHOUT = ("share_at_T=1.0",)  # every example is noised to step T, where nothing of it is left: no diffusion
 SWITCHES = {  # one repair each, given to the printed model
-    "weights": ("prior=0.0", "ranking=10.0", "lambda_schedule=fix"),
-    "detached": ("detach_target=true", "epochs=12"),  # beside the first twelve epochs of the printed one
+    "weights": ("prior=0.0", "ranking=10.0", "lambda_schedule=fix", "epochs=36"),  # as many as the printed one had
+    "detached": ("detach_target=true", "epochs=12"),
     "after": ("positions=after", "epochs=12"),
 }
 WORTH = [
