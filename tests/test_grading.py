@@ -278,3 +278,8 @@ def test_the_names_of_a_cell():
     source = "import os as o\nfor i in range(n):\n    k[i] = [q for q in m]\ndef f(x):\n    y = x + G\n    return y"
     read, left = names(source)
     assert read == {"n", "m", "k", "i", "G"} and left == {"o", "i", "k", "f"}
+
+
+def test_what_a_cell_has_bound_in_any_case_it_wants_from_no_other():
+    read, left = names("a = 1\nb = a + m\nif b:\n    c = 2\nprint(c, b, d)\nd = 0")
+    assert read == {"m", "c", "d"} and left == {"a", "b", "c", "d"}

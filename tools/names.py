@@ -8,18 +8,25 @@ import dis
 from collections.abc import Iterable, Sequence
 from types import CodeType
 
+PERHAPS = (ast.If, ast.For, ast.While, ast.Try, ast.With, ast.Match)  # what stands in these may not happen
+
 
 def names(source: str) -> tuple[set[str], set[str]]:
     """The names that a cell wants from the cells before it, and those that it binds or assigns into.
 
-    What a function keeps to itself is in neither. Raises SyntaxError for a cell that is no Python.
+    What a function keeps to itself is in neither, and what the cell has bound in any case before it reads it is not
+    wanted. Raises SyntaxError for a cell that is no Python.
     """
-    whole = compile(source, "<cell>", "exec")
-    read, codes = set(), [whole]
-    for code in codes:
-        codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-        read |= _with(code, "LOAD_NAME", "LOAD_GLOBAL")
-    return read - set(dir(builtins)), _with(whole, "STORE_NAME", "STORE_GLOBAL") | _assigned_into(source)
+    read, bound, own = set(), set(), set()
+    for statement in ast.parse(source).body:
+        codes = [compile(ast.Module([statement], []), "<cell>", "exec")]
+        for code in codes:
+            codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+            read |= _with(code, "LOAD_NAME", "LOAD_GLOBAL") - own
+        bound |= (binds := _with(codes[0], "STORE_NAME", "STORE_GLOBAL"))
+        if not isinstance(statement, PERHAPS):
+            own |= binds
+    return read - set(dir(builtins)), bound | _assigned_into(source)
 
 
 def behind(cells: Sequence[str], read: Iterable[str]) -> list[int]:
