@@ -58,25 +58,25 @@ MODULES = (  # from the ground floor up, as a newcomer reads them
 def revive(notebook: NotebookNode, folder: Path) -> NotebookNode:
     """The notebook with the state of its explorers: in `folder`, the cells that they hang on are run again.
 
-    An explorer is the value of its cell, while other pictures are displayed. Raises ValueError where a run draws it
-    otherwise than it is stored, by its description, and for a notebook that has never been run.
+    A picture that does not call itself a figure stands for an explorer. Raises ValueError where a run describes it
+    otherwise than it is stored, and for a notebook that has never been run.
     """
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     if any(cell.execution_count is None for cell in cells):
         raise ValueError("it has not been run; first run python tools/notebooks.py")
-    described = {place: text for place, cell in enumerate(cells) for text in _explorers(cell)}
+    described = {place: texts for place, cell in enumerate(cells) if (texts := _explorers(cell))}
     part = copy.copy(notebook)  # its cells and metadata are those of the notebook
     part.cells = [cells[place] for place in needed([cell.source for cell in cells], {0, *described})]
     run(part, folder)
-    if any(text not in _explorers(cells[place]) for place, text in described.items()):
+    if any(_explorers(cells[place]) != texts for place, texts in described.items()):
         raise ValueError("its outputs are of an older run; first run python tools/notebooks.py")
     return notebook
 
 
 def _explorers(cell: NotebookNode) -> list[str]:
     """The descriptions of the explorers that a cell shows."""
-    shown = [output.data for output in cell.outputs if output.output_type == "execute_result"]
-    return [data["text/plain"] for data in shown if "image/png" in data]
+    pictures = [output.data["text/plain"] for output in cell.outputs if "image/png" in output.get("data", {})]
+    return [text for text in pictures if not text.startswith("Figure: ")]
 
 
 def page(notebook: NotebookNode) -> NotebookNode:
