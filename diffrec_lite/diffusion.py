@@ -37,10 +37,11 @@ def schedule(name: str, T: int) -> Tensor:
     - `cosine`: abar falls like a squared cosine (Nichol and Dhariwal 2021).
     - `sqrt`: abar falls like 1 - sqrt(t / T) (Li et al. 2022, Diffusion-LM).
 
-    Raises ValueError for an unknown name or T < 1. Where T is small a scaled line would pass 1: betas stop at 0.999.
+    Raises ValueError for an unknown name or T < 2: a line needs both its ends. Where T is small a scaled line would
+    pass 1: betas stop at 0.999.
     """
-    if T < 1:
-        raise ValueError(f"a schedule needs T >= 1 steps, got {T}")
+    if T < 2:
+        raise ValueError(f"a schedule needs T >= 2 steps, got {T}")
     scale = 1000 / T
     time = torch.arange(T + 1, dtype=torch.float64) / T
     if name == "linear":
@@ -135,7 +136,7 @@ class GaussianDiffusion:
     def posterior(
         self, x0: Tensor, xt: Tensor, t: Tensor | int, s: Tensor | int | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Mean `(B, …, d)` and variance (broadcastable) of q(x_s | x_t, x_0) for an earlier step s < t.
+        """Mean `(B, …, d)` and variance (broadcastable) of q(x_s | x_t, x_0) for an earlier step, 0 <= s < t <= T.
 
         The default s = t - 1 gives Ho et al. Eq. 7. A smaller s skips steps (DCRec Eq. 26). With
         a = abar_t / abar_s, the share of signal that survives from s to t:
@@ -176,8 +177,8 @@ class GaussianDiffusion:
         - `renoise`: draw from q(x_s | x0_hat), which forgets x_t (DCRec Algorithm 2).
         - `ddim`: keep the noise that x0_hat implies is in x_t, and draw nothing (Song et al. Eq. 12, sigma = 0).
 
-        `noise(x, s)` gives the noise of arriving at step s. Raises ValueError for an unknown transition or a grid
-        that is not strictly decreasing to 0.
+        `noise(x, s)` gives the noise of arriving at step s. When the first state is asked for, raises ValueError for an
+        unknown transition or a grid that is not strictly decreasing to 0.
         """
         if any(t <= s for t, s in pairwise(grid)) or grid[-1] != 0:
             raise ValueError(f"a grid must fall strictly and end at 0, got {list(grid)}")

@@ -167,7 +167,7 @@ def _rank(
     if users is not None and users < len(view):
         chosen = torch.randperm(len(view), generator=torch.Generator().manual_seed(seed))[:users].sort().values
     max_len = getattr(model, "max_len", int(view.positions.max()))
-    device = torch.device(_device(model))
+    device = device_of(model)
     at_once = SCORES_AT_ONCE[device.type == "cuda"]
     batch_size = batch_size or max(1, min(at_once // 8_000, at_once // (dataset.num_items + 1)))
 
@@ -214,9 +214,10 @@ def _rank(
 def _both(scores: Tensor, target: Tensor, rows: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
     """Ranks `(2, B)` and the best items `(2, B, 10)`, with all candidates and with item `seen[i]` out of `rows[i]`."""
     target, rows, seen = target.to(scores.device), rows.to(scores.device), seen.to(scores.device)
+    scores = scores if scores.is_floating_point() else scores.double()  # whole numbers have no infinity
     ranks, best = metrics.ranks(scores, target), _best(scores)
     own = scores.gather(1, target[:, None])
-    scores = scores.index_put_((rows, seen), scores.new_tensor(-torch.inf)).scatter_(1, target[:, None], own)
+    scores = scores.index_put((rows, seen), scores.new_tensor(-torch.inf)).scatter(1, target[:, None], own)
     return torch.stack([ranks, metrics.ranks(scores, target)]), torch.stack([best, _best(scores)])
 
 
@@ -226,6 +227,7 @@ def _best(scores: Tensor) -> Tensor:
     return torch.where(values > -torch.inf, items + 1, 0)
 
 
-def _device(model: Scorer) -> torch.device | str:
+def device_of(model: Scorer) -> torch.device:
+    """Where a model is; the CPU for a scorer that holds no tensor."""
     state: Sequence[Tensor] = list(model.state_dict().values()) if isinstance(model, torch.nn.Module) else []
-    return state[0].device if state else "cpu"
+    return state[0].device if state else torch.device("cpu")

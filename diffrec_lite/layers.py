@@ -1,8 +1,8 @@
 """The building blocks of every network here: step embedding, attention, conditional layer norm, Transformer blocks.
 
-Shapes: `B` batch, `L` length, `d` width, `h` heads. A mask is boolean, broadcasts over `(B, h, L_query, L_key)` and
-says True where a query may look at a key. Blocks are pre-norm: each sublayer reads a normalised copy of the stream
-and adds its answer to it.
+Shapes: `B` batch, `L` length, `d` width, `h` heads. A mask broadcasts over `(B, h, L_query, L_key)`: a boolean one says
+True where a query may look at a key, one of numbers is added to the scores. Blocks are pre-norm: each sublayer reads a
+normalised copy of the stream and adds its answer to it.
 """
 
 from __future__ import annotations
@@ -104,11 +104,10 @@ class StepEmbedding(nn.Module):
 # ---------------------------------------------------------------- attention
 
 
-class Attention(nn.Module):
-    """Multi-head attention: queries from `x (B, L, d)`, keys and values from `context (B, M, d)` -> `(B, L, d)`.
+class Heads(nn.Module):
+    """What both kinds of attention are made of: four linear maps, and features cut into heads.
 
-    softmax(Q K^T / sqrt(d / h)) V, head by head. Self-attention is `attention(x, x, mask)`. Dropout acts on the
-    output and not on the weights, which keeps PyTorch's fused kernels in use on a CPU.
+    Raises ValueError unless `heads` divides `d`.
     """
 
     def __init__(self, d: int, heads: int, dropout: float = 0.0) -> None:
@@ -118,6 +117,23 @@ class Attention(nn.Module):
         self.heads = heads
         self.query, self.key, self.value, self.out = (nn.Linear(d, d) for _ in range(4))
         self.dropout = nn.Dropout(dropout)
+
+    def split(self, x: Tensor) -> Tensor:
+        """`(B, L, d)` -> `(B, h, L, d / h)`."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    @staticmethod
+    def join(x: Tensor) -> Tensor:
+        """`(B, h, L, d / h)` -> `(B, L, d)`."""
+        return x.transpose(1, 2).flatten(-2)
+
+
+class Attention(Heads):
+    """Multi-head attention: queries from `x (B, L, d)`, keys and values from `context (B, M, d)` -> `(B, L, d)`.
+
+    softmax(Q K^T / sqrt(d / h)) V, head by head. Self-attention is `attention(x, x, mask)`. Dropout acts on the
+    output and not on the weights, which keeps PyTorch's fused kernels in use on a CPU.
+    """
 
     def forward(self, x: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
         return self.look_up(x, self.read(context), mask)
@@ -145,15 +161,6 @@ class Attention(nn.Module):
         """The attention map `(B, h, L, M)`: every row sums to 1."""
         return attention_map(self.split(self.query(x)), self.split(self.key(context)), mask)
 
-    def split(self, x: Tensor) -> Tensor:
-        """`(B, L, d)` -> `(B, h, L, d / h)`."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-
-    @staticmethod
-    def join(x: Tensor) -> Tensor:
-        """`(B, h, L, d / h)` -> `(B, L, d)`."""
-        return x.transpose(1, 2).flatten(-2)
-
 
 def attention_map(q: Tensor, k: Tensor, mask: Tensor | None = None) -> Tensor:
     """softmax(Q K^T / sqrt(d / h)), `(B, h, L, M)`, from queries `(B, h, L, d / h)` and keys `(B, h, M, d / h)`."""
@@ -168,7 +175,7 @@ def like_scores(mask: Tensor | None, q: Tensor) -> Tensor | None:
     return mask if mask is None or mask.dtype == torch.bool else mask.to(q.dtype)
 
 
-class EfficientAttention(Attention):
+class EfficientAttention(Heads):
     """Linear attention: the keys and values are first summed into one small matrix, then every query reads from it.
 
     G = softmax(K)^T V, over positions; Y = softmax(Q) G, over features (Shen et al. 2021; DiffuRecSys, Figure 2).

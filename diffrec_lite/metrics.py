@@ -169,8 +169,8 @@ def compare(
     - `A`, `B` and `difference`, A - B. What makes a reader easy or hard hits both, and cancels in the difference.
     - `low`, `high`: the percentile bootstrap interval of the difference; each draw takes the same readers for both.
     - `p`: how often so large a difference would come by chance, two-sided. It is the bootstrap interval turned round:
-      twice the share of draws on the rarer side of zero, (1 + number) / (1 + draws), at most 1. So p is below
-      1 - `level` where the interval excludes zero, and never below 2 / (1 + draws).
+      twice the share of draws on the rarer side of zero, (1 + number) / (1 + draws), at most 1, and never below
+      2 / (1 + draws). Where the interval excludes zero, p is below 1 - `level`, or above it by a few draws.
 
     The `popularity (N,)` of the targets in training adds the debiased NDCG@10. Readers count as independent.
     Raises ValueError when the readers differ in number or there are none.

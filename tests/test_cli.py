@@ -48,8 +48,8 @@ def test_train_leaves_the_model_the_curve_and_the_record(folder):
     assert Recipe.defaults().keys() <= record["config"].keys()
     assert record["dataset"]["items"] == 240 and len(record["dataset"]["fingerprint"]) == 16
     assert record["versions"]["torch"] == torch.__version__ and record["device"].startswith("cpu")
-    assert record["seconds"] > 0 and record["best_epoch"] == 1 and record["precision"] in ("fp32", "bf16")
-    assert record["precision_reason"].startswith("measured")
+    assert record["seconds"] > 0 and record["best_epoch"] == 1 and record["precision"] == "fp32"
+    assert record["precision_reason"] == "not measured"
     for name in ("val", "val_filtered", "test", "test_filtered"):
         assert (record[name]["split"], record[name]["seen_filtered"]) == (name.split("_")[0], "filtered" in name)
     assert list(pd.read_csv(folder / "history.csv"))[:4] == ["epoch", "step", "lr", "loss"]

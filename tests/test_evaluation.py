@@ -59,6 +59,19 @@ def test_a_target_that_was_seen_before_stays_a_candidate():
     assert evaluate(Fixed(5), data, filter_seen=True).ranks.tolist() == [2]  # behind 3, which is unseen
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.int64])
+def test_what_a_scorer_returns_is_never_written_into(kind):
+    """A scorer may hand out its own numbers, of any type, once for all readers."""
+    data, own = random_log(), torch.arange(21).to(kind)
+    model = Fixed(20)
+    model.score = lambda history, **_: own.expand(len(history), -1)
+    plain, filtered = evaluate_both(model, data)
+    model.score = lambda history, **_: torch.arange(21.0).repeat(len(history), 1)
+    for found, expected in zip((plain, filtered), evaluate_both(model, data), strict=True):
+        assert torch.equal(found.ranks, expected.ranks)
+    assert torch.equal(own, torch.arange(21).to(kind))
+
+
 def test_readers_with_two_items_are_left_out():
     assert evaluate(Fixed(4), log([[1, 2], [1, 2, 3]], 4)).users.tolist() == [1]
 

@@ -21,13 +21,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
+from arms import fill
 from torch import Tensor
 
 from diffrec_lite import models
 from diffrec_lite.data import SequenceDataset, load
 from diffrec_lite.evaluation import evaluate
+from diffrec_lite.lessons.step_skipping.figures import share_of_noise
 from diffrec_lite.metrics import hit_rate, ranks
 from diffrec_lite.models import DCRec
 from diffrec_lite.noise import Noise
@@ -48,12 +49,7 @@ def trained(dataset: SequenceDataset, signal: float, seed: int) -> DCRec:
     return model
 
 
-def share_of_noise(predictions: Tensor) -> float:
-    """Of `predictions (seeds, B, d)`: variance around each reader's mean over variance around the mean of all."""
-    noise = (predictions - predictions.mean(0)).square().mean()
-    return float(noise / (predictions - predictions.mean((0, 1))).square().mean())
-
-
+@torch.inference_mode()
 def measured(model: DCRec, dataset: SequenceDataset) -> Iterator[dict[str, Any]]:
     """A row for each way of using the model."""
     own = model.settings
@@ -106,17 +102,8 @@ def measured(model: DCRec, dataset: SequenceDataset) -> Iterator[dict[str, Any]]
 def main() -> None:
     torch.set_num_threads(1)
     dataset = load("bookshop")
-    rows = pd.read_csv(RECORD).to_dict("records") if RECORD.exists() else []
-    held = {(row["signal"], row["seed"]) for row in rows}
-    for seed in SEEDS:
-        for signal in SIGNALS:
-            if (signal, seed) in held:
-                continue
-            model = trained(dataset, signal, seed)
-            with torch.inference_mode():
-                rows += [{"signal": signal, "seed": seed, **row} for row in measured(model, dataset)]
-            pd.DataFrame(rows).round(4).to_csv(RECORD, index=False, lineterminator="\n")
-            print(signal, seed, *(f"{row['way']} {row['steps']}: {row['HR@5']:.3f}" for row in rows[-7:]), flush=True)
+    arms = [{"signal": signal, "seed": seed} for seed in SEEDS for signal in SIGNALS]
+    fill(RECORD, arms, lambda arm: measured(trained(dataset, **arm), dataset), decimals=4)
 
 
 if __name__ == "__main__":

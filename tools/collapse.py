@@ -1,6 +1,6 @@
 """How fast the item vectors of the printed DCRec collapse, and through which of its weights: data/runs/collapse.csv.
 
-    python tools/collapse.py          # six arms, one seed, four epochs each; some minutes on a core
+    python tools/collapse.py          # six arms, one seed, twelve epochs each; a quarter of an hour on a core
     python tools/collapse.py FOLDER   # the same of a run that was trained, such as build/full_scale/toys_dcrec_paper_0
 
 DCRec as printed, at the size of the `quick` preset and with histories of 20 books at most. `item_std` is the standard
@@ -9,23 +9,26 @@ says whether L_t's target is detached, `positions` whether they are added before
 the noise. At the start and after each epoch of 161 batches: `apart` is what tells the item vectors apart
 (`figures.apart`), `rows` the same of the bare rows of the table, to which no position is added; `row` is the mean
 length of such a row and `position` that of the vector which is added to all of them, both without their mean over
-features, which the layer norm takes out; `HR@5` is that of all validation readers at one step. Runs that the file
-holds are not made again.
+features, which the layer norm takes out; `HR@5` is that of all validation readers at one step, and `HR@5 inner` the
+same of the same weights, ranked by inner product, as repaired, and not by cosine. Runs that the file holds are not
+made again.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
+from arms import fill
 
 from diffrec_lite import models
 from diffrec_lite.data import SequenceDataset, load
+from diffrec_lite.evaluation import evaluate
 from diffrec_lite.lessons.dcrec.figures import apart
 from diffrec_lite.models import DCRec
 from diffrec_lite.training.loop import fit
@@ -38,7 +41,7 @@ MODEL = {
     **{name: DEFAULTS[name] for name in REPAIRS},
     "max_len": 20,
 }
-TRAINING = Recipe(epochs=4, batch_size=128, lr=SMALL["lr"])
+TRAINING = Recipe(epochs=12, batch_size=128, lr=SMALL["lr"])
 STARTS = ((0.05, "before"), (0.05, "after"), (1.0, "before"))
 ARMS = tuple(
     {"item_std": item_std, "detached": detached, "positions": positions}
@@ -71,7 +74,21 @@ def trained(dataset: SequenceDataset, arm: dict[str, Any], seed: int) -> Iterato
     model = models.build("dcrec", dataset.num_items, **{**MODEL, **wanted})
     yield {"epoch": 0, **look(model)}
     for row in fit(model, dataset, TRAINING, seed=seed):
-        yield {"epoch": row["epoch"], **look(model), "HR@5": row["val HR@5"]}
+        yield {
+            "epoch": row["epoch"],
+            **look(model),
+            "HR@5": row["val HR@5"],
+            "HR@5 inner": by_inner_product(model, dataset),
+        }
+
+
+def by_inner_product(model: DCRec, dataset: SequenceDataset) -> float:
+    """HR@5 of all validation readers when items are ranked by inner product, at one step."""
+    own = model.settings
+    model.settings = replace(own, rounding_by="inner")
+    found = evaluate(model, dataset, "val", steps=1).metrics["HR@5"]
+    model.settings = own
+    return found
 
 
 def main() -> None:
@@ -80,14 +97,8 @@ def main() -> None:
         print(*(f"{name} {value:.3f}" for name, value in look(models.load(sys.argv[1])).items()), sep=", ")
         return
     dataset = load("bookshop")
-    rows = pd.read_csv(RECORD).to_dict("records") if RECORD.exists() else []
-    held = [{name: row[name] for name in (*ARMS[0], "seed")} for row in rows]
-    for seed, arm in product(SEEDS, ARMS):
-        if {**arm, "seed": seed} in held:
-            continue
-        rows += [{**arm, "seed": seed, **row} for row in trained(dataset, arm, seed)]
-        pd.DataFrame(rows).round(4).to_csv(RECORD, index=False, lineterminator="\n")
-        print(arm, *(f"{row['apart']:.3f}" for row in rows[-5:]), rows[-1]["HR@5"], flush=True)
+    arms = [{**arm, "seed": seed} for seed in SEEDS for arm in ARMS]
+    fill(RECORD, arms, lambda arm: trained(dataset, arm, arm["seed"]), decimals=4)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
+from arms import fill
 
 from diffrec_lite import models
 from diffrec_lite.data import SequenceDataset, load
@@ -63,19 +63,13 @@ def reached(dataset: SequenceDataset, seed: int, model: str, **changed: Any) -> 
 
 def main(table: str) -> None:
     torch.set_num_threads(1)
-    dataset, record, (base, variants) = load("bookshop"), RUNS / f"{table}.csv", TABLES[table]
-    rows = pd.read_csv(record).to_dict("records") if record.exists() else []
-    held = {(row["variant"], row["seed"]) for row in rows}
-    for seed in SEEDS:
-        for variant, changed in variants.items():
-            if (variant, seed) in held:
-                continue
-            rows += [
-                {"variant": variant, "seed": seed, **row}
-                for row in reached(dataset, seed, **{"model": base, **changed})
-            ]
-            pd.DataFrame(rows).to_csv(record, index=False, lineterminator="\n")
-            print(variant, seed, *(row["HR@5"] for row in rows[-len(STEPS) :]), flush=True)
+    dataset, (base, variants) = load("bookshop"), TABLES[table]
+    arms = [{"variant": variant, "seed": seed} for seed in SEEDS for variant in variants]
+
+    def measure(arm: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        return reached(dataset, arm["seed"], **{"model": base, **variants[arm["variant"]]})
+
+    fill(RUNS / f"{table}.csv", arms, measure)
 
 
 if __name__ == "__main__":

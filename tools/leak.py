@@ -18,8 +18,8 @@ from __future__ import annotations
 from itertools import product
 from pathlib import Path
 
-import pandas as pd
 import torch
+from arms import fill
 
 from diffrec_lite import models
 from diffrec_lite.data import SequenceDataset, load
@@ -59,15 +59,9 @@ def reached(dataset: SequenceDataset, steps: tuple[int, int], signal: float, see
 def main() -> None:
     torch.set_num_threads(1)
     dataset = load("bookshop")
-    rows = pd.read_csv(RECORD).to_dict("records") if RECORD.exists() else []
-    held = {(row["signal"], row["trained at"], row["seed"]) for row in rows}
-    for seed, signal, name in product(SEEDS, SIGNALS, STEPS):
-        if (signal, name, seed) in held:
-            continue
-        found = reached(dataset, STEPS[name], signal, seed)
-        rows.append({"signal": signal, "trained at": name, "seed": seed, **found})
-        pd.DataFrame(rows).round(4).to_csv(RECORD, index=False, lineterminator="\n")
-        print(signal, name, seed, *(f"{key} {value:.3f}" for key, value in found.items()), flush=True)
+    every = product(SEEDS, SIGNALS, STEPS)
+    arms = [{"signal": signal, "trained at": name, "seed": seed} for seed, signal, name in every]
+    fill(RECORD, arms, lambda arm: [reached(dataset, STEPS[arm["trained at"]], arm["signal"], arm["seed"])], decimals=4)
 
 
 if __name__ == "__main__":

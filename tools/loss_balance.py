@@ -24,8 +24,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
+from arms import fill
 
 from diffrec_lite import models
 from diffrec_lite.data import SequenceDataset, load
@@ -86,21 +86,9 @@ def looked_at(model: DCRec, dataset: SequenceDataset) -> dict[str, float]:
 def main() -> None:
     torch.set_num_threads(1)
     dataset = load("bookshop")
-    rows = pd.read_csv(RECORD).to_dict("records") if RECORD.exists() else []
-    held = {(*(row[name] for name in BALANCES), row["seed"]) for row in rows}
-    for seed in SEEDS:
-        for values in product(*BALANCES.values()):
-            if (*values, seed) in held:
-                continue
-            balance = dict(zip(BALANCES, values, strict=True))
-            rows += [{**balance, "seed": seed, **row} for row in trained(dataset, balance, seed)]
-            pd.DataFrame(rows).to_csv(RECORD, index=False, lineterminator="\n", float_format="%.5g")
-            print(
-                *values,
-                seed,
-                *(f"{row['batch']}: {row['apart']:.2f} {row['HR@5']:.3f}" for row in rows[-3:]),
-                flush=True,
-            )
+    balances = [dict(zip(BALANCES, values, strict=True)) for values in product(*BALANCES.values())]
+    arms = [{**balance, "seed": seed} for seed in SEEDS for balance in balances]
+    fill(RECORD, arms, lambda arm: trained(dataset, arm, arm["seed"]), float_format="%.5g")
 
 
 if __name__ == "__main__":

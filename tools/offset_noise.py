@@ -10,11 +10,10 @@ holds are not made again, so a stopped run goes on where it was.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
-import pandas as pd
 import torch
+from arms import fill
 
 from diffrec_lite import models
 from diffrec_lite.data import SequenceDataset, load
@@ -36,28 +35,19 @@ SEEDS = range(5)
 
 
 def reached(dataset: SequenceDataset, seed: int, **arm: float) -> dict[str, float]:
-    """The metrics of one trained DiffuRec."""
+    """`METRICS` of one trained DiffuRec."""
     torch.manual_seed(seed)
     model = models.build("diffurec", dataset.num_items, **MODEL, **arm)
     list(fit(model, dataset, Recipe(**TRAINING), seed=seed))
-    return evaluate(model, dataset, "val", steps=1).metrics
+    found = evaluate(model, dataset, "val", steps=1).metrics
+    return {metric: found[metric] for metric in METRICS}
 
 
 def main() -> None:
     torch.set_num_threads(1)
     dataset = load("bookshop")
-    RECORD.parent.mkdir(parents=True, exist_ok=True)
-    held = set(pd.read_csv(RECORD)[["arm", "seed"]].itertuples(index=False, name=None)) if RECORD.exists() else set()
-    with RECORD.open("a", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        if not held:
-            rows.writerow(["arm", "seed", *METRICS])
-        for seed in SEEDS:
-            for name, arm in ARMS.items():
-                if (name, seed) not in held:
-                    metrics = reached(dataset, seed, **arm)
-                    rows.writerow([name, seed, *(f"{metrics[metric]:.4f}" for metric in METRICS)])
-                    file.flush()
+    arms = [{"arm": name, "seed": seed} for seed in SEEDS for name in ARMS]
+    fill(RECORD, arms, lambda arm: [reached(dataset, arm["seed"], **ARMS[arm["arm"]])], float_format="%.4f")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
+from arms import fill
 
 from diffrec_lite import models
 from diffrec_lite.data import SequenceDataset, load
@@ -87,24 +87,18 @@ def reached(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--dataset", choices=OF_DATASET, default="bookshop")
-    parser.add_argument("--only", help="variants whose name holds this text")
+    parser.add_argument("--only", default="", help="variants whose name holds this text")
     given = parser.parse_args()
-    about = OF_DATASET[given.dataset]
-    dataset = load(given.dataset)
     torch.set_num_threads(1)
-    table = pd.read_csv(RECORD) if RECORD.exists() else pd.DataFrame(columns=["dataset", "variant", "seed"])
-    for seed in range(about["seeds"]):
-        for name, switches in variants(about["given"]).items():
-            held = (table["dataset"] == given.dataset) & (table["variant"] == name) & (table["seed"] == seed)
-            if held.any() or (given.only and given.only not in name):
-                continue
-            print(given.dataset, name, seed, flush=True)
-            wanted = {**about["size"], **switches}
-            rows = reached(dataset, wanted, about["epochs"], seed, about["precision"])
-            new = pd.DataFrame([{"dataset": given.dataset, "variant": name, "seed": seed, **row} for row in rows])
-            table = pd.concat([table, new], ignore_index=True) if len(table) else new
-            table.to_csv(RECORD, index=False, lineterminator="\n")
-            print(new[["variant", "steps", *METRICS]].to_string(index=False, header=False), flush=True)
+    dataset, about = load(given.dataset), OF_DATASET[given.dataset]
+    switches = {name: each for name, each in variants(about["given"]).items() if given.only in name}
+    arms = [{"dataset": given.dataset, "variant": name, "seed": s} for s in range(about["seeds"]) for name in switches]
+
+    def measure(arm: dict[str, Any]) -> list[dict[str, Any]]:
+        wanted = {**about["size"], **switches[arm["variant"]]}
+        return reached(dataset, wanted, about["epochs"], arm["seed"], about["precision"])
+
+    fill(RECORD, arms, measure)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="At most so many epochs (default: the preset's).")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights, order, noise and dropout.")] = 0,
     device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: the faster, as measured.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: the faster, as measured.")] = "fp32",
     changes: Changes = None,
     columns: Columns = None,
     split: Annotated[
@@ -104,11 +104,11 @@ def train(
         print(f"note: {message}", file=sys.stderr)
     if split is None and resume:
         split = about(out / CHECKPOINT).get("settings", {}).get("split")
-    data, source, file = load_data(dataset, columns, split=split)
+    data, file = load_data(dataset, columns, split=split)
     torch.manual_seed(seed)
     recommender = models.build(model, data.num_items, **of_model)
     use_one_thread_if_small(recommender)
-    how = {"device": device, "precision": precision, "resume": resume, "overwrite": overwrite, **source}
+    how = {"device": device, "precision": precision, "resume": resume, "overwrite": overwrite}
     command = shlex.join(["diffrec-lite", *sys.argv[1:]])
     try:
         done = run.train(recommender, data, out, seed=seed, command=command, **how, **of_training)

@@ -36,27 +36,24 @@ Trained = Annotated[str | None, typer.Option(help="Default: the one it was train
 Changes = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")]
 
 
-def load_data(
-    name: str, columns: str | None = None, mapping: dict[str, str] | None = None, split: str | None = None
-) -> tuple[Any, dict[str, Any], Path]:
-    """A data set; how to read it again, its name or else the file, and its columns; and the file that was read."""
+def load_data(name: str, columns: str | None = None, /, **options: Any) -> tuple[Any, Path]:
+    """A data set and the file that was read; `options` are those of `load`, and `columns` takes the place of theirs."""
     import difflib
 
     from diffrec_lite.data import load
     from diffrec_lite.data.archives import CATALOGUE
     from diffrec_lite.data.dataset import find
     from diffrec_lite.data.files import parse_columns
-    from diffrec_lite.data.splitting import LEAVE_ONE_OUT
 
     known = ["bookshop", *CATALOGUE]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     if near and near[0] != name and not Path(name).exists():
         raise ValueError(f"unknown data set {name!r}; did you mean {near[0]!r}?")
-    mapping = mapping if columns is None else parse_columns(columns)
+    if columns is not None:
+        options["columns"] = parse_columns(columns)
     file = find(name)[0]
-    source = name if name in known else str(file.resolve())
-    data = load(name if name in known else file, columns=mapping, split=split or LEAVE_ONE_OUT)
-    return data, {"source": source, "columns": mapping}, file
+    given = {option: value for option, value in options.items() if value is not None}
+    return load(name if name in known else file, **given), file
 
 
 def load_model(folder: Path) -> Any:

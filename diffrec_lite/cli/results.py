@@ -133,12 +133,16 @@ def _evaluated(
     known = model.trained_on
     if dataset is None and "source" not in known:
         raise ValueError(f"{folder} does not say what it was trained on; name the data with --dataset")
+    prepared = {option: known.get(option) for option in ("split", "k", "duplicates")}
     if dataset is None:
-        data, _, file = load_data(known["source"], columns, known.get("columns"), known.get("split"))
-        if fingerprint(data) != known.get("fingerprint"):
-            raise ValueError(f"{data.name} is not what it was when {folder} was trained; name the data with --dataset")
+        data, file = load_data(known["source"], columns, **{"columns": known.get("columns"), **prepared})
     else:
-        data, _, file = load_data(dataset, columns, split=known.get("split"))
+        data, file = load_data(dataset, columns, **prepared)
+    if fingerprint(data) != known.get("fingerprint"):
+        if dataset is None:
+            raise ValueError(f"{data.name} is not what it was when {folder} was trained; name the data with --dataset")
+        note = f"{file} is not what {folder} was trained on; a target here may be what it learned from there"
+        print(f"note: {note}", file=sys.stderr)
     check_positive(steps=steps, batch_size=batch_size)
     use_one_thread_if_small(model)
     model.to(choose_device(device))
@@ -162,7 +166,7 @@ def bench(
     from diffrec_lite.training.bench import bench, preset_for
     from diffrec_lite.training.recipe import Recipe, settings
 
-    data, *_ = load_data(dataset)
+    data, _ = load_data(dataset)
     preset = preset or preset_for(model, data)
     of_model, of_training = settings(model, preset, changes)
     recommender = models.build(model, data.num_items, **of_model)

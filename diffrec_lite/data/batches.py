@@ -184,9 +184,10 @@ def _width(longest: int, max_len: int) -> int:
 def length_buckets(lengths: Tensor, batch_size: int, seed: int | None = None, epoch: int = 0) -> list[Tensor]:
     """Example numbers in batches of similar length, given the `lengths (N,)` of their histories.
 
-    A random permutation of all examples is sorted, stably, by length, cut into batches of `batch_size`, and the batches
-    are shuffled. What is left over, less than a batch, is taken from a random place. With `seed` None nothing is
-    shuffled: shortest first, ties in example order. The order is a function of `(seed, epoch)` alone.
+    A random permutation of all examples is sorted, stably, by the width that a length is padded to, cut into batches of
+    `batch_size`, and the batches are shuffled. What is left over, less than a batch, is taken from a random place. With
+    `seed` None nothing is shuffled: shortest first, ties in example order. The order is a function of `(seed, epoch)`
+    alone.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")

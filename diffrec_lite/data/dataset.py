@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,7 @@ class SequenceDataset:
     - `cuts`: where the sequences are cut for validation and test; by default leave-one-out.
     - `tied (num_interactions,)` bool: what happened at the same time as its neighbour in the sequence; None where the
       source has no times but positions. Events that are tied stand in the order of the source's rows.
+    - `read_by`: how `load` was asked for it, so that a record can tell; empty for a data set from a table.
     """
 
     name: str
@@ -55,6 +57,7 @@ class SequenceDataset:
     item_features: pd.DataFrame | None = field(default=None, repr=False)
     cuts: Cuts | None = field(default=None, repr=False)
     tied: Tensor | None = field(default=None, repr=False)
+    read_by: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_log(
@@ -81,11 +84,11 @@ class SequenceDataset:
     ) -> SequenceDataset:
         # Asked before any filter, which would leave gaps in positions.
         timed = not positions_only(pd.factorize(log["user"])[0], log["timestamp"].to_numpy())
+        log = in_order(log, duplicates)
         if k:
             log = k_core(log, k)
         if log.empty:
             raise DataError(f"{name}: no interactions are left; check the source and the k-core filter")
-        log = in_order(log, duplicates)
         users, user_tokens = number_tokens(log["user"])
         items, item_tokens = number_tokens(log["item"])
         by_user = np.argsort(users, kind="stable")
@@ -217,8 +220,14 @@ def load(
     "timestamp" to the file's own names. `split` is "leave-one-out", or "temporal" for sources with real times. Raises
     DataError, which says what is wrong and what to do.
     """
+    if not isinstance(k, int) or k < 0:
+        raise DataError(f"k must be a whole number, 0 or more, got {k!r}")
     path, name = find(source, data_dir)
-    return SequenceDataset._from_clean(read_log(path, columns), name, catalogue_beside(path), duplicates, split, k)
+    data = SequenceDataset._from_clean(read_log(path, columns), name, catalogue_beside(path), duplicates, split, k)
+    asked = {"columns": columns, "k": k, "duplicates": duplicates if duplicates != "keep" else None}
+    where = name if str(source) in ("bookshop", *archives.CATALOGUE) else str(path.resolve())
+    data.read_by.update(source=where, **{option: value for option, value in asked.items() if value})
+    return data
 
 
 def find(source: str | Path, data_dir: str | Path | None = None) -> tuple[Path, str]:

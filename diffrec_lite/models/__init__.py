@@ -66,7 +66,9 @@ def build(name: str, num_items: int, **settings: Any) -> Recommender:
         raise ModelError(f"unknown model {name!r}; choose one of {', '.join(MODELS)}")
     try:
         return MODELS[name](num_items, **settings)
-    except RuntimeError as problem:  # torch's word for a tensor that cannot be made
+    except SettingError:
+        raise
+    except (RuntimeError, ValueError) as problem:  # torch's for a tensor that cannot be made, a layer's for its width
         raise ModelError(f"{name} cannot be built with these settings: {problem}") from problem
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from diffrec_lite.data import Batch, SequenceDataset, pad
 from diffrec_lite.data.whole import flush, write
-from diffrec_lite.evaluation import evaluating
+from diffrec_lite.evaluation import device_of, evaluating
 from diffrec_lite.models.catalogue import Catalogue
 from diffrec_lite.models.packed import PackError, about, pack, unpack
 from diffrec_lite.models.reading import checking
@@ -130,13 +130,12 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
         whole = pad(histories).cpu()
         if not 1 <= k <= self.num_items:
             raise ValueError(f"k must lie in 1 … {self.num_items}, got {k}")
-        device = next(iter(self.state_dict().values())).device
         with evaluating(self):
-            scores = self.score(whole.to(device), users, steps, seed).float().cpu()
+            scores = self.score(whole.to(device_of(self)), users, steps, seed).float().cpu()
         if bool(scores.isnan().any()):
             raise ValueError("the scores hold NaN; the model's weights are not usable")
         if filter_seen:
-            scores.scatter_(1, whole, -torch.inf)
+            scores = scores.scatter(1, whole, -torch.inf)
         best, items = scores.topk(k)
         users = range(len(whole)) if users is None else users
         titles = self.catalogue.titles if titles is None and self.catalogue is not None else titles

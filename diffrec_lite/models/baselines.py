@@ -16,6 +16,8 @@ from diffrec_lite.data import SequenceDataset
 from diffrec_lite.models.base import Recommender, RecommenderSettings
 from diffrec_lite.models.settings import number
 
+TINY = torch.finfo(torch.float32).tiny  # in place of a sum of 0, where nothing was counted
+
 
 class CountModel(Recommender):
     """A recommender that counts and has nothing to train by gradients."""
@@ -121,7 +123,7 @@ class Markov(TransitionModel):
     ) -> Tensor:
         scores = self.settings.backoff * self.share.repeat(len(history), 1)
         self.add_rows(scores, history[:, -1])
-        scores = scores / scores.sum(1, keepdim=True)
+        scores = scores / scores.sum(1, keepdim=True).clamp(min=TINY)
         scores[:, 0] = -torch.inf
         return scores
 
@@ -167,7 +169,7 @@ class Gap(TransitionModel):
         self.keep(torch.cat(origins), torch.cat(arrivals), torch.cat(weights), dataset)
         total = torch.zeros(self.num_items + 1).index_add_(0, self.origin, self.weight)
         rarity = (self.share * len(dataset.train_items())).clamp(min=1) ** -s.popularity
-        self.weight = self.weight / (total + s.smoothing)[self.origin] * rarity[self.arrival]
+        self.weight = self.weight / (total + s.smoothing).clamp(min=TINY)[self.origin] * rarity[self.arrival]
 
     def score(
         self, history: Tensor, users: Sequence[int] | Tensor | None = None, steps: int | None = None, seed: int = 0

@@ -52,7 +52,7 @@ class DCRecSettings(Settings):
     item_dropout: float = number(0.4, at_least=0, at_most=1)
     item_std: float = number(0.05, at_least=0)
     schedule: str = choice("scaled_linear", "linear", "trunc_lin", "cosine", "sqrt")
-    T: int = number(50, at_least=1)
+    T: int = number(50, at_least=2)
     sampling_steps: int | None = number(1, at_least=1)
     transition: str = choice("renoise", "posterior", "ddim")
     samples: int = number(1, at_least=1)

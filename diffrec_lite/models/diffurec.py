@@ -66,7 +66,7 @@ class DiffuRecSettings(Settings):
     item_dropout: float = number(0.3, at_least=0, at_most=1)
     item_std: float = number(0.05, at_least=0)
     schedule: str = choice("trunc_lin", "linear", "scaled_linear", "cosine", "sqrt")
-    T: int = number(32, at_least=1)
+    T: int = number(32, at_least=2)
     sampling_steps: int | None = number(None, at_least=1)
     transition: str = choice("posterior", "renoise", "ddim")
     samples: int = number(1, at_least=1)

@@ -20,11 +20,12 @@ from torch import Tensor, nn
 
 from diffrec_lite.data import Batch, SequenceDataset, Split
 from diffrec_lite.data.batches import length_buckets
+from diffrec_lite.evaluation import device_of
 from diffrec_lite.models.base import Recommender
 from diffrec_lite.models.denoiser import DiffusionRecommender
 from diffrec_lite.noise import Noise
 from diffrec_lite.training import plain as plainly
-from diffrec_lite.training.device import choose_device, choose_precision, device_of, make_accelerator
+from diffrec_lite.training.device import choose_device, choose_precision, make_accelerator
 from diffrec_lite.training.loop import examples, fit
 from diffrec_lite.training.recipe import PRESETS, Recipe
 from diffrec_lite.training.record import device_name, versions

@@ -13,7 +13,6 @@ import warnings
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from torch import nn
 
 from diffrec_lite.data import Batch
 from diffrec_lite.models.base import Recommender
@@ -34,11 +33,6 @@ def choose_device(name: str = "auto") -> torch.device:
     if not present[name]:
         raise ValueError(f"this machine, or this build of torch, has no {name}; use --device auto")
     return torch.device(name)
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """Where a model is."""
-    return next(iter(model.state_dict().values())).device
 
 
 def make_accelerator(device: str = "auto") -> Accelerator:
@@ -69,7 +63,7 @@ def choose_precision(wanted: str, model: Recommender, batch: Batch | None, accel
     if wanted not in PRECISIONS:
         raise ValueError(f"unknown precision {wanted!r}; choose one of {', '.join(PRECISIONS)}")
     if wanted != "auto":
-        return wanted, "asked for"
+        return wanted, "not measured"
     if batch is None or batch.history.device.type == "mps":
         return "fp32", "nothing to measure"
     seconds = torch.zeros(2, dtype=torch.float64, device=batch.history.device)

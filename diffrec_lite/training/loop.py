@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from diffrec_lite.data import Batch, SequenceDataset, Split
-from diffrec_lite.evaluation import evaluate
+from diffrec_lite.evaluation import device_of, evaluate
 from diffrec_lite.metrics import names as metric_names
 from diffrec_lite.models.base import Recommender
 from diffrec_lite.noise import Noise, mix
-from diffrec_lite.training.device import device_of, make_accelerator
+from diffrec_lite.training.device import make_accelerator
 from diffrec_lite.training.recipe import Recipe
 
 LOOK_EVERY = 50  # steps between two looks at the losses; each look makes an accelerator wait

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from diffrec_lite.data import Batch, Split
+from diffrec_lite.evaluation import device_of
 from diffrec_lite.models.base import Recommender
 from diffrec_lite.models.dcrec import DCRec
 from diffrec_lite.models.denoiser import DiffusionRecommender
@@ -20,7 +21,6 @@ from diffrec_lite.models.diffurec import DiffuRec, DiffuRecSys
 from diffrec_lite.models.hybrid import Hybrid
 from diffrec_lite.models.sequential import GRU4Rec, SASRec
 from diffrec_lite.noise import NormalNoise
-from diffrec_lite.training.device import device_of
 from diffrec_lite.training.recipe import Recipe
 
 

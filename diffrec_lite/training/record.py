@@ -81,16 +81,17 @@ def evaluations(model: Recommender, dataset: SequenceDataset) -> dict[str, Evalu
     return found
 
 
-def describe(dataset: SequenceDataset, source: str, columns: dict[str, str] | None = None) -> dict[str, Any]:
-    """A data set by its name, where it was read from, its size, its parts, its ties, and a fingerprint of its content.
+def describe(dataset: SequenceDataset) -> dict[str, Any]:
+    """A data set by its name, how it was read, its size, its parts, its ties, and a fingerprint of its content.
 
-    `columns` are recorded where they had to be named to read it. `without_history` counts the readers whom a part does
-    not ask because nothing comes before their target, `repeated_targets` those who chose it before.
+    It was read from `source`, by options of `load` where any were given; data from a table have no source.
+    `without_history` counts the readers whom a part does not ask because nothing comes before their target,
+    `repeated_targets` those who chose it before.
     """
     moments = dataset.cut.moments
     return {
         "name": dataset.name,
-        "source": source,
+        **dataset.read_by,
         "users": dataset.num_users,
         "items": dataset.num_items,
         "interactions": dataset.num_interactions,
@@ -100,7 +101,6 @@ def describe(dataset: SequenceDataset, source: str, columns: dict[str, str] | No
         "train": {"examples": len(dataset.train), "interactions": len(dataset.train_items())},
         **{name: _part(dataset, name) for name in ("val", "test")},
         "ties": _ties(dataset),
-        **({"columns": columns} if columns else {}),
     }
 
 

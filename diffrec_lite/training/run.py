@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from tqdm.auto import tqdm
 
 from diffrec_lite.data import Batch, SequenceDataset, Split
-from diffrec_lite.evaluation import Evaluation, evaluate
+from diffrec_lite.evaluation import Evaluation, device_of, evaluate
 from diffrec_lite.models.base import Recommender
 from diffrec_lite.models.catalogue import Catalogue
 from diffrec_lite.noise import Noise
@@ -26,7 +26,7 @@ from diffrec_lite.training.checkpoint import (
     on_cpu,
     optimizer_tensors,
 )
-from diffrec_lite.training.device import choose_device, choose_precision, device_of, make_accelerator
+from diffrec_lite.training.device import choose_device, choose_precision, make_accelerator
 from diffrec_lite.training.folder import claimed, mend, save
 from diffrec_lite.training.loop import examples, fit
 from diffrec_lite.training.recipe import Recipe
@@ -63,15 +63,13 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     progress: bool = True,
-    source: str | None = None,
-    columns: dict[str, str] | None = None,
     command: str = "train()",
     **recipe: Any,
 ) -> Outcome:
     """Train `model` in place; it ends with the weights of its best epoch, in evaluation mode. `recipe`: see `Recipe`.
 
     With a folder `out`, every epoch leaves there the best model so far, `items.csv`, `history.csv` and a checkpoint,
-    and the end leaves `run.json`, a record that names the data by `source` (and `columns`) and the caller by `command`.
+    and the end leaves `run.json`, a record that says how the data were read, and names the caller by `command`.
     `resume` goes on from the checkpoint. A folder that holds a run is left alone unless `resume` or `overwrite`, and an
     old run is there until the first epoch of the new one is over.
     `device` is auto, cpu, cuda or mps. `precision` is fp32, bf16 or auto, which times both and says which it took.
@@ -80,7 +78,7 @@ def train(
     recipe, accelerator = Recipe.of("training", **recipe), make_accelerator(device)
     with claimed(out, resume, overwrite, accelerator) as folder:
         state, dataset = begin(model, dataset, recipe, seed, folder if resume else None)
-        about = describe(dataset, source or dataset.name, columns)
+        about = describe(dataset)
         model.to(accelerator.device if accelerator.num_processes > 1 else choose_device(device))
         settle_precision(state, precision, model, dataset, recipe, accelerator)
         optimizer = None if model.learns_from == "counts" else recipe.make_optimizer(model)

@@ -82,20 +82,22 @@ def verdict(printed: float, ours: float | None) -> str:
     return "below" if ours < printed else "above"
 
 
-def cause(found: str, ours: Score | None, others: list[Family], metric: str) -> str:
+def cause(found: str, printed: float, ours: Score | None, others: list[Family], metric: str) -> str:
     """Why a cell is missed, in words, or "" where no record shows it.
 
-    It is the recipe, or a setting, if the same system on the same data, trained by the other preset or with that
-    setting changed, lands nearer to the printed number or beyond it, and the two intervals do not meet.
+    It is the recipe, or some settings, if the same system on the same data, trained by the other preset or with these
+    settings changed, lands nearer to the printed number or beyond it, and the two intervals do not meet. Of several
+    such records the nearest to the printed number is named.
     """
     if ours is None or found not in ("below", "above"):
         return ""
-    for other in others:
-        its = other.score(metric)
-        if (found == "below" and its.low > ours.high) or (found == "above" and its.high < ours.low):
-            what = f"the setting: {', '.join(other.changes)}" if other.changes else f"the recipe: {other.preset}"
-            return f"{what} gives {its.value:.4f} ({', '.join(other.names)})"
-    return ""
+    scores = [(other, other.score(metric)) for other in others]
+    apart = [(f, its) for f, its in scores if (its.low > ours.high if found == "below" else its.high < ours.low)]
+    if not apart:
+        return ""
+    other, its = min(apart, key=lambda pair: abs(pair[1].value - printed))
+    what = f"the settings {', '.join(other.changes)}" if other.changes else f"the recipe {other.preset}"
+    return f"{what}: {its.value:.4f} ({', '.join(other.names)})"
 
 
 def table_2(families: list[Family]) -> Table:
@@ -119,7 +121,7 @@ def table_2(families: list[Family]) -> Table:
                     **numbers("ours, seen-filtered", family.score(cell.metric, FILTERED) if family else None),
                     "runs": len(family.runs) if family else 0,
                     "verdict": found,
-                    "cause": cause(found, ours, others, cell.metric),
+                    "cause": cause(found, cell.value, ours, others, cell.metric),
                     "survey's error": cell.error,
                 }
             )

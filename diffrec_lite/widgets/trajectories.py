@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from diffrec_lite.data import SequenceDataset, pad
+from diffrec_lite.evaluation import evaluating
 from diffrec_lite.metrics import ranks
 from diffrec_lite.models import DiffusionRecommender
 
@@ -114,42 +115,40 @@ def trajectory_data(
     history = pad([sequence[:-1] for sequence in sequences], model.max_len)
     target = torch.tensor([sequence[-1] for sequence in sequences])
 
-    training = model.training
-    model.eval()
-    vectors = model.item_vectors()
-    groups = genres_of(dataset)
-    mean, axes = projection(vectors, groups)
-    truth, apart = vectors[target], float(torch.pdist(vectors[1:]).mean())
+    with evaluating(model):
+        vectors = model.item_vectors()
+        groups = genres_of(dataset)
+        mean, axes = projection(vectors, groups)
+        truth, apart = vectors[target], float(torch.pdist(vectors[1:]).mean())
 
-    def view(x: Tensor) -> dict[str, list]:
-        scores = model.rounding(x, history)
-        return {
-            "place": _rounded((x - mean) @ axes),
-            "rank": ranks(scores, target).tolist(),
-            "distance": _rounded((x - truth).norm(dim=1) / apart),
-            "nearest": scores.topk(min(NEAREST, model.num_items)).indices.tolist(),
-        }
+        def view(x: Tensor) -> dict[str, list]:
+            scores = model.rounding(x, history)
+            return {
+                "place": _rounded((x - mean) @ axes),
+                "rank": ranks(scores, target).tolist(),
+                "distance": _rounded((x - truth).norm(dim=1) / apart),
+                "nearest": scores.topk(min(NEAREST, model.num_items)).indices.tolist(),
+            }
 
-    runs: list = [[[[] for _ in seeds] for _ in steps] for _ in readers]
-    for s, count in enumerate(steps):
-        for k, seed in enumerate(seeds):
-            for t, xt, x0_hat in model.trajectory(history, count, seed, users=readers, transition=transition):
-                noisy = view(xt)
-                clean = noisy if x0_hat is None else view(x0_hat)
-                for r in range(len(readers)):
-                    runs[r][s][k].append(
-                        {
-                            "t": t,
-                            "xt": noisy["place"][r],
-                            "x0": None if x0_hat is None else clean["place"][r],
-                            "rank": clean["rank"][r],
-                            "distance": clean["distance"][r],
-                            "noisy_rank": noisy["rank"][r],
-                            "noisy_distance": noisy["distance"][r],
-                            "nearest": clean["nearest"][r],
-                        }
-                    )
-    model.train(training)
+        runs: list = [[[[] for _ in seeds] for _ in steps] for _ in readers]
+        for s, count in enumerate(steps):
+            for k, seed in enumerate(seeds):
+                for t, xt, x0_hat in model.trajectory(history, count, seed, users=readers, transition=transition):
+                    noisy = view(xt)
+                    clean = noisy if x0_hat is None else view(x0_hat)
+                    for r in range(len(readers)):
+                        runs[r][s][k].append(
+                            {
+                                "t": t,
+                                "xt": noisy["place"][r],
+                                "x0": None if x0_hat is None else clean["place"][r],
+                                "rank": clean["rank"][r],
+                                "distance": clean["distance"][r],
+                                "noisy_rank": noisy["rank"][r],
+                                "noisy_distance": noisy["distance"][r],
+                                "nearest": clean["nearest"][r],
+                            }
+                        )
 
     genres = sorted(set(groups[1:]))
     genre = [0, *(genres.index(one) for one in groups[1:])]

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from diffrec_lite.data import Batch, SequenceDataset
+from diffrec_lite.evaluation import evaluating
 from diffrec_lite.models import DCRec, DiffusionRecommender
 from diffrec_lite.noise import Noise
 from diffrec_lite.widgets import style
@@ -73,8 +74,7 @@ def stages(model: DiffusionRecommender, dataset: SequenceDataset) -> list[Stage]
     batch = dataset.val.batch(users, model.max_len)
     T, noise = model.diffusion.T, Noise(0, batch.users)
     letters = _letters(model, batch)
-    model.eval()
-    with reported(model) as calls:
+    with evaluating(model), reported(model) as calls:
         x_T, denoise = model.start(batch.history, noise, model.diffusion.steps(1))
         read = len(calls)
         x0_hat = model.target_of(denoise(x_T, T))
@@ -208,9 +208,9 @@ def updates(model: DCRec, dataset: SequenceDataset, readers: int = 200) -> dict[
         for norm, layer in SUBLAYERS:
             hooks.append(getattr(block, norm).register_forward_hook(keep_input))
             hooks.append(_end(getattr(block, layer)).register_forward_hook(keep_output))
-    model.eval()
     try:
-        model.score(batch.history, users=batch.users, steps=1)
+        with evaluating(model):
+            model.score(batch.history, users=batch.users, steps=1)
     finally:
         for one in hooks:
             one.remove()

@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 
 from diffrec_lite import models
 from diffrec_lite.cli.histories import parse
+from diffrec_lite.data import load
 from diffrec_lite.data.log import NO_TOKEN
+from diffrec_lite.data.shipped import shipped
 from diffrec_lite.models.catalogue import Catalogue
+from diffrec_lite.training.run import train
 
 TOKEN = st.text(min_size=1, max_size=6).filter(lambda text: not NO_TOKEN.search(text))
 
@@ -91,6 +94,19 @@ def test_many_readers_get_what_each_would_get(trained, items, tmp_path, ending):
     np.testing.assert_array_equal(found.score, alone.score)
 
 
+def test_a_reader_gets_the_same_wherever_his_rows_stand(tmp_path):
+    """The noise of a diffusion model is the reader's, and not that of a place in the file."""
+    ann, bo = [("ann", "3"), ("ann", "9")], [("bo", "3"), ("bo", "9")]
+    scores, path = [], tmp_path / "readers.csv"
+    for rows in (ann + bo, bo + ann):
+        pd.DataFrame(rows, columns=["user_id", "item_id"]).to_csv(path, index=False)
+        code, out, err = run("recommend", shipped("checkpoints/diffurec"), "--history-file", path, "--k", 3)
+        assert code == 0, err
+        scores.append(pd.read_csv(io.StringIO(out)).sort_values(["user_id", "rank"]).score.tolist())
+    assert scores[0] == scores[1]
+    assert scores[0][:3] != scores[0][3:6]  # ann and bo have read the same, and have other noise
+
+
 def test_the_order_of_rows_counts_where_times_are_missing(log, items, tmp_path):
     run("train", "markov", "--dataset", log, "--out", tmp_path / "m", "--columns", "user=userId,item=movieId,time=when")
     answers = []
@@ -131,7 +147,30 @@ def test_columns_are_remembered(trained, log):
     assert code == 0 and json.loads(out)["users"] == 9, err
     code, _, err = run("evaluate", trained, "--dataset", log)
     assert code == 2 and "--columns" in err
-    assert run("evaluate", trained, "--dataset", log, "--columns", "user=userId,item=movieId,time=when")[0] == 0
+    code, _, err = run("evaluate", trained, "--dataset", log, "--columns", "user=userId,item=movieId,time=when")
+    assert code == 0 and "note" not in err
+
+
+def test_data_that_a_model_was_not_trained_on_are_named(tmp_path):
+    """Bookshop without everybody's last two books: its targets are what the model learned from."""
+    books = load("bookshop")
+    kept = [(u, item) for u in range(books.num_users) for item in books.history(u)[:-2].tolist()]
+    table = pd.DataFrame(kept, columns=["user_id", "item_id"])
+    table["item_id"] = [books.item_tokens[i] for i in table.item_id]
+    table.assign(timestamp=table.groupby("user_id").cumcount()).to_csv(tmp_path / "cut.csv", index=False)
+    code, _, err = run("evaluate", shipped("checkpoints/sasrec"), "--dataset", tmp_path / "cut.csv", "--json")
+    assert code == 0 and "is not what" in err and "was trained on" in err
+
+
+def test_a_run_remembers_how_its_data_were_prepared(log, tmp_path):
+    columns = {"user": "userId", "item": "movieId", "time": "when"}
+    data = load(log, columns=columns, k=2, duplicates="last")
+    model = models.build("markov", data.num_items)
+    train(model, data, tmp_path / "run", progress=False)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())["dataset"]
+    assert (record["k"], record["duplicates"], record["columns"]) == (2, "last", columns)
+    code, out, err = run("evaluate", tmp_path / "run", "--json")
+    assert code == 0 and json.loads(out)["users"] == len(data.test), err
 
 
 def test_the_data_are_not_looked_for_in_the_folder_of_the_run(tmp_path, monkeypatch):

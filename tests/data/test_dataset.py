@@ -148,6 +148,27 @@ def test_duplicates_by_name():
         in_order(log, "drop")
 
 
+def test_repeats_are_dropped_before_interactions_are_counted(tmp_path):
+    """Five interactions with two items are two, once repeats are gone."""
+    rows = [(u, item, 10 * item + j) for u in range(3) for item in (1, 2) for j in range(3)]
+    rows += [(u, item, 100) for u in range(3, 6) for item in (3, 4, 5)]
+    path = tmp_path / "log.csv"
+    pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"]).to_csv(path, index=False)
+    assert load(path, k=3).num_users == 6
+    assert load(path, k=3, duplicates="first").user_tokens == ["3", "4", "5"]
+    with pytest.raises(DataError, match="k must be a whole number, 0 or more, got '3'"):
+        load(path, k="3")
+
+
+def test_a_data_set_tells_how_it_was_read(tmp_path):
+    path = tmp_path / "log.csv"
+    pd.DataFrame({"who": [1, 1, 1], "item_id": [1, 2, 3], "timestamp": [1, 2, 3]}).to_csv(path, index=False)
+    named = {"columns": {"user": "who"}}
+    assert load(path, **named).read_by == {"source": str(path.resolve()), **named}
+    assert load(path, **named, k=1, duplicates="last").read_by["duplicates"] == "last"
+    assert load("bookshop").read_by == {"source": "bookshop"}
+
+
 def test_ties_keep_the_order_of_the_rows_in_a_long_log():
     users = np.arange(5000) % 7
     log = pd.DataFrame({"user": users, "item": np.arange(5000), "timestamp": 0})

@@ -1,5 +1,7 @@
 """SASRec reads the past alone, the counting rules count, and the seen bias learns which way readers go."""
 
+import dataclasses
+
 import pandas as pd
 import pytest
 import torch
@@ -109,6 +111,17 @@ def test_markov_backs_off_to_popularity(toy):
         model.fit_counts(toy)
     history = torch.tensor([[1, 2]])
     assert torch.allclose(markov.score(history)[:, 1:], popularity.score(history)[:, 1:], atol=1e-5)
+
+
+@pytest.mark.parametrize("end", ["at_least", "at_most"])
+@pytest.mark.parametrize("name", ["markov", "gap", "recent", "ridge"])
+def test_counts_are_numbers_at_the_ends_of_every_setting(name, end, toy):
+    """Also after an item that nothing ever followed, and where pairs weigh nothing."""
+    fields = dataclasses.fields(models.MODELS[name].Settings)
+    model = models.build(name, ITEMS, **{f.name: f.metadata[end] for f in fields if f.metadata.get(end) is not None})
+    model.fit_counts(toy)
+    scores = model.score(torch.arange(1, ITEMS + 1)[:, None])
+    assert not scores.isnan().any() and scores[:, 1:].isfinite().all()
 
 
 def test_popularity_counts_the_training_part(toy):

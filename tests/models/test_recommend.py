@@ -34,6 +34,14 @@ def test_recommend_leaves_the_mode_as_it_was_and_draws_no_dropout(histories):
     assert one.equals(other) and model.training
 
 
+def test_recommend_never_writes_into_the_model(histories, monkeypatch):
+    model = make("popularity")
+    monkeypatch.setattr(model, "score", lambda history, *_: model.share.expand(len(history), -1))
+    before = model.share.clone()
+    model.recommend(histories, filter_seen=True)
+    assert torch.equal(model.share, before)
+
+
 def test_recommend_can_leave_out_what_was_seen(histories):
     model = make("sasrec")
     table = model.recommend(histories, k=ITEMS, filter_seen=True)

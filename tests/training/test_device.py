@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from diffrec_lite.evaluation import device_of
 from diffrec_lite.training import device
-from diffrec_lite.training.device import choose_device, choose_precision, device_of, make_accelerator
+from diffrec_lite.training.device import choose_device, choose_precision, make_accelerator
 from diffrec_lite.training.run import train, typical
 
 

@@ -145,14 +145,14 @@ def test_unknown_settings_are_refused(data, build):
 
 
 def test_the_record_is_flat_json(data, build, tmp_path):
-    done = train(build(), data, tmp_path, epochs=2, seed=3, source="steps.inter", command="diffrec-lite train")
+    done = train(build(), data, tmp_path, epochs=2, seed=3, command="diffrec-lite train")
 
     def refuse(constant):
         raise AssertionError(f"{constant} is not JSON")
 
     record = json.loads((tmp_path / "run.json").read_text(), parse_constant=refuse)
     assert (record["model"], record["seed"], record["command"]) == ("diffurec", 3, "diffrec-lite train")
-    described = {"name": "steps", "source": "steps.inter", "users": 60, "items": 12, "fingerprint": fingerprint(data)}
+    described = {"name": "steps", "users": 60, "items": 12, "fingerprint": fingerprint(data)}
     assert described.items() <= record["dataset"].items()
     assert record["dataset"]["interactions"] == data.num_interactions
     assert record["config"]["d"] == 16 and record["config"]["batch_size"] == 32 and "model" not in record["config"]
@@ -230,7 +230,8 @@ def test_who_is_left_out_and_what_nobody_knows_is_counted():
         cuts=Cuts(torch.tensor([2, 2, 0, 3]), torch.tensor([3, 3, 0, 3]), moments=(5, 6)),
         tied=torch.tensor([0, 1, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1], dtype=torch.bool),
     )
-    about = describe(data, "few.csv")
+    about = describe(data)
+    assert "source" not in about  # data from a table were read from nowhere
     assert about["val"] == {"readers": 2, "without_history": 0, "unknown_targets": 1, "repeated_targets": 0}
     assert about["test"] == {"readers": 3, "without_history": 1, "unknown_targets": 1, "repeated_targets": 2}
     order = "time, then the order of the source's rows"

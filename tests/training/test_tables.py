@@ -130,7 +130,7 @@ def test_the_cause_is_the_recipe_only_where_the_other_preset_differs_beyond_both
     low, near, high = (
         record(preset=p, value=v) for p, v in (("paper", 0.03), ("repaired", 0.062), ("repaired", 0.033))
     )
-    assert row(recorded(low, near), "paper").cause == "the recipe: repaired gives 0.0620 (run_1)"
+    assert row(recorded(low, near), "paper").cause == "the recipe repaired: 0.0620 (run_1)"
     assert row(recorded(low, near), "repaired").cause == ""  # replicated: nothing to explain
     assert row(recorded(low, high), "paper").cause == ""  # the intervals meet
     assert row(recorded(low, high), "repaired").cause == ""
@@ -138,9 +138,16 @@ def test_the_cause_is_the_recipe_only_where_the_other_preset_differs_beyond_both
 
 def test_the_cause_is_a_setting_where_the_same_preset_with_it_changed_differs(recorded):
     low, changed = record(value=0.03), record(value=0.05, changes=["seen_bias=false"])
-    assert row(recorded(low, changed), "paper").cause == "the setting: seen_bias=false gives 0.0500 (run_1)"
+    assert row(recorded(low, changed), "paper").cause == "the settings seen_bias=false: 0.0500 (run_1)"
     elsewhere = record(preset="repaired", value=0.05, changes=["seen_bias=false"])
     assert row(recorded(low, elsewhere), "paper").cause == ""  # two things differ
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1)])
+def test_of_several_causes_the_nearest_to_the_printed_number_is_named(recorded, order):
+    runs = record(value=0.03), record(value=0.05, changes=["seen_bias=false"]), record(preset="repaired", value=0.06)
+    families = recorded(*(runs[i] for i in order))  # 0.0630 is printed
+    assert row(families, "paper").cause.startswith("the recipe repaired: 0.0600")
 
 
 def test_a_worse_run_explains_no_low_cell_and_a_better_one_no_high_cell(recorded):

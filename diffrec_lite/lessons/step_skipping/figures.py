@@ -92,12 +92,12 @@ def accuracy(
     models: Mapping[str, tuple[DiffusionRecommender, str]],
     dataset: SequenceDataset,
     counts: Sequence[int],
-    users: int = 400,
+    users: int | None = None,
 ) -> pd.DataFrame:
     """HR@5 of each (model, transition) for each number of steps: chain, steps, hr, low, high (95 %), and the ranks.
 
-    The same validation readers and the same noise each time; `models` maps the name of a chain to its model and
-    transition.
+    The same validation readers (all, or the first `users`) and the same noise each time; `models` maps the name of a
+    chain to its model and transition.
     """
     rows = []
     for name, (model, transition) in models.items():
@@ -112,10 +112,9 @@ def accuracy(
     return pd.DataFrame(rows, columns=["chain", "steps", "hr", "low", "high", "ranks"])
 
 
-def hits(table: pd.DataFrame, chain: str, steps: int, k: int = 5) -> Tensor:
-    """Which readers have their next book among the first k, `(N,)` bool: one row of `accuracy`."""
-    row = table[(table.chain == chain) & (table.steps == steps)]
-    return row.ranks.item() <= k
+def chain_ranks(table: pd.DataFrame, chain: str, steps: int) -> Tensor:
+    """Where each reader's next book stands, `(N,)` int64, from 1: one row of `accuracy`."""
+    return table[(table.chain == chain) & (table.steps == steps)].ranks.item()
 
 
 def accuracy_by_steps(table: pd.DataFrame) -> Figure:

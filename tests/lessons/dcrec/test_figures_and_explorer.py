@@ -8,6 +8,7 @@ import torch
 
 from diffrec_lite import models
 from diffrec_lite.data import load
+from diffrec_lite.evaluation import evaluate
 from diffrec_lite.lessons import dcrec as lesson
 from diffrec_lite.noise import Noise
 
@@ -149,3 +150,13 @@ def test_books_are_drowned_by_the_position_that_they_share_and_without_it_their_
     assert printed["apart"][1] < 0.05 < 0.5 < after["apart"][1]
     for positions in ("before", "after"):
         assert COLLAPSE.loc[0.05, True, positions]["apart"][1:].min() > 0.9
+
+
+def test_what_a_collapsed_model_still_knows_is_popularity_and_only_the_lengths_hold_it(books):
+    popularity = models.build("popularity", books.num_items)
+    popularity.fit_counts(books)
+    floor = evaluate(popularity, books, "val").metrics["HR@5"]
+    for positions in ("before", "after"):
+        last = COLLAPSE.loc[0.05, False, positions].loc[12]
+        assert last["HR@5"] < last["HR@5 inner"] == pytest.approx(floor, abs=0.002)
+        assert COLLAPSE.loc[0.05, True, positions].loc[12, "HR@5"] > 3 * floor
