@@ -117,6 +117,7 @@ def slices(tables: Mapping[str, pd.DataFrame], metric: str) -> Figure:
 def cost_chart(view: Mapping[str, Any]) -> Figure:
     """One state of the explorer (`explorer.view`): a metric against a cost on a log scale; numbers name the models."""
     fig, (ax, side) = style.axes(1, 2, size=(8.6, 4.2), width_ratios=[1.6, 1])
+    row = 0.0
     for number, point in enumerate(view["points"], start=1):
         _, colour, marker = KINDS[point["kind"]]
         value, low, high = point["score"]
@@ -124,16 +125,15 @@ def cost_chart(view: Mapping[str, Any]) -> Figure:
         ax.plot(point["cost"], value, marker, color=colour, markersize=13)
         ax.text(point["cost"], value, str(number), ha="center", va="center", fontsize=7.5, color="white", weight="bold")
         line = fill(f"{number}  {point['label']}: {value:.4f}", 44, subsequent_indent="     ")
-        side.text(0, number, line, va="center", fontsize=8, color=style.INK)
+        side.text(0, row, line, va="top", fontsize=8, color=style.INK, linespacing=1)
+        row += 1 + 0.8 * line.count("\n")
     for system, value in view["printed"].items():
         above = value == max(view["printed"].values())
         ax.axhline(value, color=style.TARGET, linestyle=":")
         text = f"{system}, printed "
         ax.text(view["x"][0], value, text, va="bottom" if above else "top", fontsize=8, color=style.TARGET)
     ax.set(xscale="log", xlim=view["x"], ylim=view["y"], xlabel=view["cost"], ylabel=view["metric"])
-    side.set(
-        xlim=(0, 1), ylim=(max(12, len(view["points"])) + 0.5, 0.5), title=f"{view['dataset']}, {view['protocol']}"
-    )
+    side.set(xlim=(0, 1), ylim=(max(12.0, row), 0), title=f"{view['dataset']}, {view['protocol']}")
     side.axis("off")
     return fig
 

@@ -1,6 +1,7 @@
 """Notebook 09 says what the records say: no record, no sentence; other records, other sentences."""
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -176,4 +177,9 @@ def test_every_record_of_the_course_can_be_shown():
     families = results.recorded()
     data = explorer.chart(families)
     assert len(data["points"]) == len(families) > 0
-    assert figures.cost_chart(explorer.view(data, [0, 0, 0, 2])).axes
+    for dataset in range(len(data["choices"][0])):
+        fig = figures.cost_chart(explorer.view(data, [dataset, 0, 0, 2]))
+        fig.canvas.draw()
+        lines = [text.get_window_extent() for text in fig.axes[1].texts]
+        assert len(lines) > 1 and not any(a.overlaps(b) for a, b in pairwise(lines))
+        assert lines[-1].y0 > 0  # the last one is not cut off
