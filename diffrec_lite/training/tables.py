@@ -96,7 +96,7 @@ def cause(found: str, printed: float, ours: Score | None, others: list[Family], 
     if not apart:
         return ""
     other, its = min(apart, key=lambda pair: abs(pair[1].value - printed))
-    what = f"the settings {', '.join(other.changes)}" if other.changes else f"the recipe {other.preset}"
+    what = f"with {', '.join(other.changes)}" if other.changes else f"the recipe {other.preset}"
     return f"{what}: {its.value:.4f} ({', '.join(other.names)})"
 
 

@@ -138,7 +138,7 @@ def test_the_cause_is_the_recipe_only_where_the_other_preset_differs_beyond_both
 
 def test_the_cause_is_a_setting_where_the_same_preset_with_it_changed_differs(recorded):
     low, changed = record(value=0.03), record(value=0.05, changes=["seen_bias=false"])
-    assert row(recorded(low, changed), "paper").cause == "the settings seen_bias=false: 0.0500 (run_1)"
+    assert row(recorded(low, changed), "paper").cause == "with seen_bias=false: 0.0500 (run_1)"
     elsewhere = record(preset="repaired", value=0.05, changes=["seen_bias=false"])
     assert row(recorded(low, elsewhere), "paper").cause == ""  # two things differ
 
