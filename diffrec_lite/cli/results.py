@@ -52,6 +52,7 @@ def evaluate(
     """Rank the whole catalogue for every reader and print HR, NDCG and MRR with 95 % intervals."""
     from diffrec_lite.cli import histories
     from diffrec_lite.cli.comparison import table_of
+    from diffrec_lite.training.record import fingerprint
 
     if ranks is not None:
         histories.check_ending(ranks)
@@ -60,7 +61,8 @@ def evaluate(
     if ranks is not None:
         histories.write_table(table_of(data, *both), ranks)
     if as_json:
-        print_json({"model": type(model).__name__.lower(), **both[filter_seen].flat()})
+        data_of = {"fingerprint": fingerprint(data), "trained_on": model.trained_on.get("fingerprint")}
+        print_json({"model": type(model).__name__.lower(), **both[filter_seen].flat(), **data_of})
     else:
         print_evaluations([both[filter_seen]], f"{type(model).__name__} on {data.name} ({file})")
 

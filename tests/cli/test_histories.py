@@ -158,8 +158,13 @@ def test_data_that_a_model_was_not_trained_on_are_named(tmp_path):
     table = pd.DataFrame(kept, columns=["user_id", "item_id"])
     table["item_id"] = [books.item_tokens[i] for i in table.item_id]
     table.assign(timestamp=table.groupby("user_id").cumcount()).to_csv(tmp_path / "cut.csv", index=False)
-    code, _, err = run("evaluate", shipped("checkpoints/sasrec"), "--dataset", tmp_path / "cut.csv", "--json")
+    ask = ("evaluate", shipped("checkpoints/sasrec"), "--json")
+    code, out, err = run(*ask, "--dataset", tmp_path / "cut.csv")
     assert code == 0 and "is not what" in err and "was trained on" in err
+    found = json.loads(out)
+    assert found["fingerprint"] != found["trained_on"]
+    own = json.loads(run(*ask)[1])
+    assert own["fingerprint"] == own["trained_on"] == found["trained_on"]
 
 
 def test_a_run_remembers_how_its_data_were_prepared(log, tmp_path):
