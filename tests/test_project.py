@@ -174,8 +174,9 @@ def test_the_data_that_the_package_looks_for_travel_in_the_wheel():
     assert {"data/bookshop", "data/checkpoints"} <= set(included)
 
 
-def test_every_notebook_tool_and_target_that_the_readme_names_exists():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["README.md", "RESULTS.md", "CONTRIBUTING.md"])
+def test_every_notebook_tool_and_target_that_a_page_names_exists(page):
+    readme = (ROOT / page).read_text(encoding="utf-8")
     words = {word.strip("`.,:;()[]") for word in readme.replace("](", " ").split()}
     paths = {w for w in words if w.startswith(("tools/", "notebooks/", "data/", "diffrec_lite/", "tests/", ".ci/"))}
     stands_for_others = ("*", "<", "N", "TOPIC")

@@ -2,14 +2,17 @@
 
 import json
 import shlex
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import follow
+import full_scale
 import paired
 import pandas as pd
 import pytest
 import repeat
+import results
 
 from diffrec_lite import models
 from diffrec_lite.data import load
@@ -71,9 +74,9 @@ RECORDS = sorted(RUNS.glob("*_*_[0-9].json"))
 @pytest.mark.parametrize("metric", ["HR@5", "NDCG@5"])
 @pytest.mark.parametrize("changes", [(), ("share_at_T=1.0",)], ids=["with diffusion", "without"])
 @pytest.mark.parametrize("data", ["beauty", "toys"])
-def test_the_readme_says_the_hybrids_means_over_its_seeds(data, changes, metric):
-    readme = (RUNS.parents[1] / "README.md").read_text(encoding="utf-8")
-    said = readme.split("- **The hybrid reaches")[1].split("- **Rules and SASRec")[0]
+def test_the_results_say_the_hybrids_means_over_its_seeds(data, changes, metric):
+    page = (results.ROOT / "RESULTS.md").read_text(encoding="utf-8")
+    said = page.split("### The hybrid reaches")[1].split("### Rules and SASRec")[0]
     hybrids = [f for f in recorded(RUNS) if (f.dataset, f.model, f.changes) == (data, "hybrid", changes)]
     assert f"{hybrids[0].score(metric).value:.4f}".removeprefix("0") in said
 
@@ -94,14 +97,37 @@ def test_a_record_is_flat_and_has_everything_that_a_comparison_needs(path):
             assert record[split]["held_out"] == record["dataset"]["split"]
 
 
-def test_the_readme_says_what_the_records_say():
-    readme = (RUNS.parents[1] / "README.md").read_text(encoding="utf-8")
-    rows = [line.split(" | ") for line in readme.splitlines() if "_quick_" in line or "_repaired_" in line]
-    assert len(rows) >= 4
+@pytest.mark.parametrize("page", results.PAGES)
+def test_a_page_says_what_the_records_say(page):
+    text = (results.ROOT / page).read_text(encoding="utf-8")
+    assert "<!-- / -->" in text and results.written(text, recorded()) == text
+    assert results.written(text.replace("| .0634 / .0466 |", "| .0635 / .0466 |"), recorded()) == text
+
+
+def test_a_row_of_the_results_holds_its_records_numbers():
+    rows = [line.strip("| \n").split(" | ") for line in (results.ROOT / "RESULTS.md").read_text("utf-8").splitlines()]
+    rows = [row for row in rows if len(row) == 6 and row[-1].startswith("`") and "`, `" not in row[-1]]
+    real = [path for path in RECORDS if not path.stem.startswith("bookshop")]
+    assert 20 < len(rows) <= len(real)
     for row in rows:
-        test = json.loads((RUNS / f"{row[3].strip('` |')}.json").read_text(encoding="utf-8"))["test"]
+        record = json.loads((RUNS / f"{row[-1].strip('`')}.json").read_text(encoding="utf-8"))
         for cell, name in zip(row[1:3], ("HR@5", "NDCG@5"), strict=True):
-            assert cell == f"{test[name]:.4f} ({test[name + ' low']:.4f} to {test[name + ' high']:.4f})"
+            assert cell == "{:.4f} [{:.4f}, {:.4f}]".format(
+                *(record["test"][name + of] for of in ("", " low", " high"))
+            )
+        assert row[3:5] == [f"{record['test_filtered'][name]:.4f}" for name in ("HR@5", "NDCG@5")]
+
+
+def test_a_family_without_a_name_is_not_left_out_of_the_results():
+    family = next(f for f in recorded() if f.dataset == "toys" and f.model == "dcrec")
+    with pytest.raises(SystemExit, match="dcrec_odd"):
+        results.rows("toys", [replace(family, names=("toys_dcrec_odd_0",))])
+
+
+def test_every_run_that_is_planned_has_a_name_in_the_results():
+    assert {job.name(0).removeprefix(f"{job.dataset}_")[:-2] for job in full_scale.WORTH if job.preset != "quick"} <= {
+        *results.LABELS
+    }
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=[path.stem for path in RECORDS])

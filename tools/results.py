@@ -1,0 +1,135 @@
+"""Write the tables of RESULTS.md and of README.md from the records in data/runs.
+
+    python tools/results.py            # after a record came
+
+A table stands between `<!-- NAME -->` and `<!-- / -->`; nothing else is touched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from diffrec_lite.training.results import FILTERED, Family, recorded
+from diffrec_lite.training.table import published
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "RESULTS.md")
+PLACE = re.compile(r"<!-- ([\w-]+) -->\n[^<]*<!-- / -->")
+METRICS = ("HR@5", "NDCG@5")
+DATA = {"beauty": "Beauty", "toys": "Toys", "ml-1m": "MovieLens-1M", "yelp": "Yelp"}
+# A family by the middle of its records' names, and what a table calls it, in the order of its rows.
+LABELS = {
+    "popularity_quick": "popularity",
+    "recent_quick": "what the reader chose before, the latest first (`recent`)",
+    "markov_quick": "first-order Markov counts",
+    "gap_quick": "counts of pairs at a distance (`gap`)",
+    "ridge_quick": "linear regression (`ridge`)",
+    "bprmf_repaired": "BPR-MF",
+    "bert4rec_repaired": "BERT4Rec",
+    "gru4rec_repaired": "GRU4Rec",
+    "sasrec_paper": "SASRec (`paper`)",
+    "sasrec_repaired_bce": "SASRec, one random negative",
+    "sasrec_repaired_untied": "SASRec, two item tables",
+    "sasrec_repaired": "SASRec, softmax over the catalogue",
+    "adrec_repaired": "ADRec",
+    "diffurec_paper": "DiffuRec as printed (`paper`)",
+    "diffurec_repaired_lambda0": "DiffuRec with λ = 0: no target, no noise",
+    "diffurec_repaired": "DiffuRec",
+    "diffurecsys_paper": "DiffuRecSys as printed (`paper`)",
+    "diffurecsys_repaired_unbiased": "DiffuRecSys without the bias on what was read",
+    "diffurecsys_repaired_light": "DiffuRecSys with less dropout, eight epochs",
+    "diffurecsys_repaired": "DiffuRecSys",
+    "dcrec_paper": "DCRec as printed (`paper`)",
+    "dcrec_paper_detached": "DCRec as printed, but for a detached target (12 epochs only)",
+    "dcrec_paper_after": "DCRec as printed, but for positions added after the noise (12 epochs only)",
+    "dcrec_paper_weights": "DCRec as printed, but for our loss weights",
+    "dcrec_repaired_unbiased": "DCRec without the bias on what was read",
+    "dcrec_repaired": "DCRec",
+    "hybrid_repaired_without": "hybrid without diffusion (all at t = T)",
+    "hybrid_repaired": "hybrid",
+}
+SHORT = {  # the rows of README's table
+    "diffurecsys_repaired": "DiffuRecSys, our recipe",
+    "diffurecsys_paper": "DiffuRecSys, the printed recipe",
+    "dcrec_repaired": "DCRec, our recipe",
+    "dcrec_paper": "DCRec, the printed recipe",
+    "hybrid_repaired": "hybrid of both",
+    "sasrec_repaired": "SASRec, no diffusion",
+    "ridge_quick": "linear regression, no gradient",
+    "recent_quick": "what the reader chose before, the latest first",
+}
+
+
+def kind(family: Family) -> str:
+    """The middle of its records' names, "dcrec_repaired", which names a family within a data set."""
+    return family.names[0].removeprefix(f"{family.dataset}_").rpartition("_")[0]
+
+
+def rows(dataset: str, families: list[Family]) -> list[list[str]]:
+    """All that was recorded on a data set, a family a row."""
+    found = {kind(family): family for family in families if family.dataset == dataset}
+    if unnamed := set(found) - set(LABELS):
+        raise SystemExit(f"LABELS in {Path(__file__).name} has no name for {', '.join(sorted(unnamed))}")
+    head = [DATA[dataset], *METRICS, *(f"{metric}, seen-filtered" for metric in METRICS), "records"]
+    table = []
+    for name, label in LABELS.items():
+        if family := found.get(name):
+            scores = [str(family.score(metric)) for metric in METRICS]
+            filtered = [f"{family.score(metric, FILTERED).value:.4f}" for metric in METRICS]
+            table.append([label, *scores, *filtered, ", ".join(f"`{record}`" for record in family.names)])
+    return [head, *table]
+
+
+def summary(families: list[Family]) -> list[list[str]]:
+    """Both systems, printed and ours, and what they are measured against: HR@5 / NDCG@5."""
+    printed = published("table_2")
+    kinds = {(family.dataset, kind(family)): family for family in families}
+
+    def said(system: str, dataset: str) -> str:
+        cells = printed[(printed.model == system) & (printed.true_dataset == dataset)].set_index("metric").value
+        return pair(lambda metric: cells[metric]) if len(cells) else "not printed"
+
+    def ours(name: str, dataset: str) -> str:
+        family = kinds.get((dataset, name))
+        return pair(lambda metric: family.score(metric).value) if family else "not run"
+
+    table = [["HR@5 / NDCG@5", *DATA.values()]]
+    for name, label in SHORT.items():
+        system = label.partition(",")[0]
+        if name.endswith("_repaired") and system in set(printed.model):
+            table.append([f"**{system}, as published**", *(said(system, dataset) for dataset in DATA)])
+        table.append([label, *(ours(name, dataset) for dataset in DATA)])
+    return table
+
+
+def pair(value: Callable[[str], float]) -> str:
+    """Both metrics in a cell."""
+    return " / ".join(f"{value(metric):.4f}".removeprefix("0") for metric in METRICS)
+
+
+def markdown(table: list[list[str]]) -> str:
+    """A table's lines; its first row is the head."""
+    return "".join(f"| {' | '.join(row)} |\n" for row in [table[0], ["---"] * len(table[0]), *table[1:]])
+
+
+def written(page: str, families: list[Family]) -> str:
+    """A page with every table as the records say it."""
+
+    def table(place: re.Match[str]) -> str:
+        found = summary(families) if place[1] == "summary" else rows(place[1], families)
+        return f"<!-- {place[1]} -->\n\n{markdown(found)}\n<!-- / -->"
+
+    return PLACE.sub(table, page)
+
+
+def main() -> None:
+    families = recorded()
+    for name in PAGES:
+        path = ROOT / name
+        path.write_text(written(path.read_text(encoding="utf-8"), families), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
