@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ import traitlets
 
 from diffrec_lite.widgets import style
 
-STILL = "A still picture. Run this cell to move it."
+STILL = "A still picture{}. Run this cell to move it."
 CSS = (Path(__file__).parent / "explorer.css").read_text(encoding="utf-8")  # what all explorers look like
 MARKS = (Path(__file__).parent / "marks.js").read_text(encoding="utf-8")  # what all explorers are drawn with
 
@@ -41,7 +42,8 @@ class StandIn:
     """For a widget: a description that is the same each time, and a picture where no widget can be shown.
 
     GitHub, an untrusted notebook and a page without JavaScript show the picture, with a line below it that says how to
-    get the explorer. A subclass sets the trait `alt` and writes `picture() -> bytes`, a PNG.
+    get the explorer. A subclass sets the trait `alt` and writes `picture() -> bytes`, a PNG. `shows()` names the state
+    that the picture is of, where the picture itself does not.
     """
 
     def __repr__(self) -> str:
@@ -50,29 +52,39 @@ class StandIn:
     def picture(self) -> bytes:
         raise NotImplementedError
 
+    def shows(self) -> str:
+        return ""
+
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
-        image = base64.b64encode(_with_line(self.picture(), STILL)).decode()
+        line = STILL.format(f": {shown}" if (shown := self.shows()) else "")
+        image = base64.b64encode(_with_line(self.picture(), line)).decode()
         described = {**metadata, "image/png": {"alt": self.alt}}
         return {**data, "text/plain": repr(self), "image/png": image}, described
 
 
 def _with_line(picture: bytes, text: str) -> bytes:
-    """A PNG with a line of text below it; one with a palette keeps to a palette."""
+    """A PNG with a line of text below it, or two where it is narrow; one with a palette keeps to a palette."""
     from matplotlib.font_manager import findfont
     from PIL import Image, ImageDraw, ImageFont
 
     above = Image.open(io.BytesIO(picture))
-    image = Image.new("RGB", (above.width, above.height + 26), "white")
-    image.paste(above.convert("RGB"))
     font = ImageFont.truetype(findfont("DejaVu Sans"), 13)
-    ImageDraw.Draw(image).text((8, above.height + 4), text, fill=style.INK, font=font)
+    lines = textwrap.wrap(text, int(len(text) * (above.width - 16) / font.getlength(text)))
+    image = Image.new("RGB", (above.width, above.height + 9 + 17 * len(lines)), "white")
+    image.paste(above.convert("RGB"))
+    ImageDraw.Draw(image).multiline_text((8, above.height + 4), "\n".join(lines), fill=style.INK, font=font)
     if above.mode == "P":
         image = image.quantize(64, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     image.save(buffer, format="png", optimize=True)
     return buffer.getvalue()
+
+
+def chosen(controls: Sequence[Mapping[str, Any]], state: Sequence[int]) -> str:
+    """What pickers show: "Reader: 2, Head: 1", from their `label` and `texts` and the place that is chosen in each."""
+    return ", ".join(f"{each['label']}: {each['texts'][place]}" for each, place in zip(controls, state, strict=False))
 
 
 def question(text: str, options: Sequence[str], right: int, told: str) -> dict[str, Any]:

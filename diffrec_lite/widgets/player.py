@@ -64,6 +64,9 @@ class Player(StandIn, anywidget.AnyWidget):
         ]
         return style.png(draw(chains, self.state["reader"], self.trajectories[0].seeds[self.state["seed"]]))
 
+    def shows(self) -> str:
+        return f"reader {self.trajectories[0].readers[self.state['reader']]['user']}, at the end of the walk"
+
 
 def player(
     *trajectories: Trajectories,

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import STILL, Board, question, script
+from diffrec_lite.widgets.explorer import STILL, Board, chosen, question, script
 
 
 def drawing():
@@ -43,6 +43,27 @@ def test_the_picture_stands_in_for_the_widget_and_says_what_it_is(small):
     line = stored.crop((0, picture.height, *stored.size)).convert("L")
     ink = [x for x in range(line.width) if min(line.getpixel((x, y)) for y in range(line.height)) < 100]
     assert "Run this cell" in STILL and len(ink) > 100 and max(ink) < line.width - 10  # all of it is on the picture
+
+
+def test_the_line_below_the_picture_names_the_state_and_is_never_cut():
+    controls = [{"label": "Reader", "texts": ["2", "5"]}, {"label": "Head", "texts": ["1", "2"]}]
+    assert chosen(controls, [1, 0, 7]) == "Reader: 5, Head: 1"
+
+    class Named(Bars):
+        def shows(self):
+            return "a long name of a state, " * self.data["times"]
+
+    heights = []
+    for times in (0, 1, 9):
+        bars = Named(alt="One bar.", data={"small": False, "times": times})
+        stored = decoded(base64.b64decode(bars._repr_mimebundle_()[0]["image/png"])).convert("L")
+        heights.append(stored.height)
+        above = decoded(bars.picture()).height
+        ink = [
+            x for x in range(stored.width) if min(stored.getpixel((x, y)) for y in range(above, stored.height)) < 100
+        ]
+        assert max(ink) < stored.width - 4
+    assert heights[0] <= heights[1] < heights[2]
 
 
 def test_it_looks_the_same_each_time():

@@ -103,7 +103,7 @@ def _wrong_fields(x: Tensor, condition: Tensor, weight: Tensor, bias: Tensor) ->
 
 @check
 def pair(yours: Pair) -> None:
-    """Exercise 2: `yours(history, target)` gives stream and condition, aligned and without a leak."""
+    """Exercise 3: `yours(history, target)` gives stream and condition, aligned and without a leak."""
     for history, target in (
         ([[0, 0, 3, 8, 5], [7, 2, 9, 4, 6]], [1, 10]),
         ([[11, 12, 13], [0, 15, 16], [21, 22, 23], [0, 0, 26]], [14, 17, 24, 27]),
@@ -161,7 +161,7 @@ def _one_pairing(yours: Pair, history: Tensor, target: Tensor) -> None:
 
 @check
 def first_gradients(yours: Callable[[], Mapping[str, bool]]) -> None:
-    """Exercise 3: `yours()` says which of x, condition, weight and bias have a gradient at a new CondLN."""
+    """Exercise 2: `yours()` says which of x, condition, weight and bias have a gradient at a new CondLN."""
     x, condition, weight, bias = truths("first_gradients", answer(yours), PARTS)
     require(x, "x does get a gradient: at the start the layer is a plain layer norm of x, and not a constant.")
     require(

@@ -174,6 +174,11 @@ class FieldMaps(Board):
         gain, shift = (torch.tensor(now[name]) / 100 for name in ("gain", "shift"))
         return style.small_png(figures.field_maps(gain, shift, titles, self.data["reach"][layer]))
 
+    def shows(self) -> str:
+        reader, layer, step, _ = self.state
+        names = self.data["readers"][reader], self.data["layers"][layer], self.data["steps"][step]
+        return "{}, {}, step {}".format(*names)
+
 
 def fields_explorer(
     model: DCRec, readers: Mapping[str, Sequence[int]], titles: Sequence[str], genres: Sequence[str]

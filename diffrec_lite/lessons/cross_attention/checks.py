@@ -127,6 +127,10 @@ def _wrong_weights(scores: Tensor, valid: Tensor) -> dict[str, Tensor]:
         "a padded query may attend, nobody reads what it finds.": (
             scores.masked_fill(rows | columns, -torch.inf).softmax(-1)
         ),
+        "The row of a padded query holds one and the same number now, so its weight is shared out evenly, over padded "
+        "keys too. Mask the keys alone: a padded query may attend, nobody reads what it finds.": (
+            scores.masked_fill(rows | columns, -1e9).softmax(-1)
+        ),
         "Padded keys still get weight. The penalty stands in the rows of padded queries, where it is the same for "
         "every key, and the softmax cancels it: use valid[:, None, :].": scores.softmax(-1),
         "Padded keys still get weight: only the rows of padded queries changed. The mask belongs on the columns, "

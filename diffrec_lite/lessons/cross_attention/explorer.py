@@ -18,7 +18,7 @@ from diffrec_lite.models import DiffuRec, DiffuRecSys, Recommender, SASRec
 from diffrec_lite.models.diffurec import LAMBDA
 from diffrec_lite.noise import Noise
 from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import CSS, Board, question, script
+from diffrec_lite.widgets.explorer import CSS, Board, chosen, question, script
 
 PAPER = "cross: books ask, noised target answers (paper)"
 PROGRAM = "cross: noised target asks, books answer (program)"
@@ -150,6 +150,9 @@ class AttentionMap(Board):
         return style.small_png(
             figures.attention(torch.tensor(now["weights"]), now["asks"], now["answers"].partition(",")[0]), dpi=90
         )
+
+    def shows(self) -> str:
+        return chosen(self.data["controls"], self.state)
 
 
 def attention_explorer(

@@ -15,7 +15,7 @@ import traitlets
 
 from diffrec_lite.lessons.dcrec import figures
 from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import CSS, StandIn, script
+from diffrec_lite.widgets.explorer import CSS, StandIn, chosen, script
 
 LOSSES = ("L_T", "L_t", "L_z")
 # Each control: the column of the record, the label, and how its values are written, in their order.
@@ -98,6 +98,9 @@ class LossBalance(StandIn, anywidget.AnyWidget):
 
     def picture(self) -> bytes:
         return style.small_png(figures.balance(self.data, self.shown(), self.state[-1]), dpi=90)
+
+    def shows(self) -> str:
+        return f"{chosen(self.data['controls'], self.state)}, batch {self.data['batches'][self.state[-1]]}"
 
 
 def loss_balance(record: pd.DataFrame, popularity: float) -> LossBalance:

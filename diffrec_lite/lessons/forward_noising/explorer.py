@@ -153,6 +153,9 @@ class Cloud(Board):
     def picture(self) -> bytes:
         return style.png(figures.state(self.data, self.schedule, self.book, self.t))
 
+    def shows(self) -> str:
+        return f"{self.data['schedules'][self.schedule]['name']}, t = {self.t}"
+
 
 def cloud_explorer(
     vectors: Tensor,

@@ -208,7 +208,8 @@ def sampled_rank(function: Callable, why: str) -> None:
         "b",
         {
             "a": "Not a: the draw of the negatives is noise, but the order also differs between the exact means.",
-            "c": "Not c: both models are ranked among the same negatives, and ties are counted in the same way.",
+            "c": "Not c: for both models the sampled rank is drawn from the full one in the same way, and the full one "
+            "has counted the ties already.",
             "d": "Not d: the model is the same, and no training happens in an evaluation.",
         },
     )

@@ -121,6 +121,10 @@ class NoiseBoard(Board):
         strength, form = self.state
         return style.small_png(figures.state(self.found[STRENGTHS[strength], FORMS[form]]))
 
+    def shows(self) -> str:
+        strength, form = self.state
+        return f"{FORMS[form]}, strength {STRENGTHS[strength]:g}; on the right, t = 1"
+
 
 def shown(data: dict[str, Any], strength: float, form: str) -> dict[str, Any]:
     """One state as the page draws it: the bars of each panel, and the readout."""

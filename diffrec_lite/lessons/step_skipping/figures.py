@@ -170,6 +170,6 @@ def predictions(
 
 
 def share_of_noise(predictions: Tensor) -> float:
-    """The share of the variance of `predictions (S, B, d)` due to the S noise seeds; the rest is due to the readers."""
+    """The share of the variance of `predictions (seeds, B, d)` due to the seeds; the rest is due to the readers."""
     noise = (predictions - predictions.mean(0)).square().mean()
     return float(noise / (predictions - predictions.mean((0, 1))).square().mean())

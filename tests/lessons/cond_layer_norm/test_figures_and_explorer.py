@@ -109,6 +109,7 @@ def test_explorer_shows_the_state_it_names(model):
     explorer.state = [0, 1, len(steps) - 1, 0]
     assert explorer.picture() != first
     shown = explorer.shown()
+    assert explorer.shows() == "Ben, final, step 6"
     assert shown["text"].startswith("Step 6.") and "Book 4" in shown["text"] and "Book 5" in shown["text"]
     found = lesson.explorer.fields(model, [4, 5], "final")
     gain, shift = found.at(6)

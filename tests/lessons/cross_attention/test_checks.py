@@ -82,6 +82,7 @@ WRONG_WEIGHTS = [
     (lambda s, m: s.masked_fill(hidden(m), 0).softmax(-1), "score of 0"),
     (lambda s, m: right_weights(s, m).masked_fill(~m[:, :, None], 0), "rows of padded queries hold zeros"),
     (lambda s, m: s.masked_fill(hidden(m) | ~m[:, :, None], -torch.inf).softmax(-1), "Mask the keys alone"),
+    (lambda s, m: s.masked_fill(hidden(m) | ~m[:, :, None], -1e9).softmax(-1), "shared out evenly"),
     (lambda s, m: s.masked_fill(hidden(m), -torch.inf).softmax(1), "nothing but -inf there"),
     (lambda s, m: s.masked_fill_(hidden(m), -torch.inf).softmax(-1), "overwrites its argument s,"),
     (lambda s, m: right_weights(s, m).tolist()[0], "one weight for each"),

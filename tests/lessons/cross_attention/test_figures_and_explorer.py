@@ -88,6 +88,7 @@ def test_the_explorer_has_every_state(system):
     first = explorer.picture()
     assert "cosine" in explorer.shown()["text"]
     explorer.state = [1, 3, 1, 2]
+    assert explorer.shows().endswith("Attention: self-attention, block 2, Head: 2, Size of lambda: 1")
     assert "It looks most at" in explorer.shown()["text"] and explorer.picture() != first
     assert system.settings.delta == 0.001
 

@@ -36,6 +36,11 @@ def widget(record):
     return lesson.explorer.loss_balance(record, popularity=0.08)
 
 
+def test_the_picture_is_named_by_its_balance_and_batch(widget):
+    shown = "L_t: on, its target moves (printed), L_T: on (printed), weight of L_z: 1 × lambda (printed), lambda: 0.203"
+    assert widget.shows() == f"{shown} (smooth at epoch 0), batch 161"
+
+
 def test_apart_knows_both_ends_and_one_direction():
     same = torch.ones(50, 4)
     assert lesson.figures.apart(same + 1e-4 * torch.randn(50, 4))[0] < 1e-6

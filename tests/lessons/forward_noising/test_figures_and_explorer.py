@@ -80,6 +80,7 @@ def test_the_explorer_holds_what_the_functions_say(setting):
     before = explorer.picture()
     explorer.t = T
     assert explorer.picture() != before
+    assert explorer.shows() == f"{next(iter(diffusions))}, t = {T}"
 
 
 @pytest.mark.parametrize(("kept", "answer"), [(2, "about as many"), (D, "hardly any")])

@@ -59,6 +59,7 @@ def test_the_explorer_has_every_state(model):
             assert sum(shown["rounding"]) == sum(shown["model"]) == 5
             assert sum(shown["noise"]) * 18 / len(shown["noise"]) == pytest.approx(1, abs=0.1)
     before = explorer.picture()
+    assert explorer.shows().startswith("mean shift, strength 0.1;")
     explorer.state = [6, 1]
     assert explorer.picture() != before
 

@@ -1,5 +1,6 @@
 """The right answer passes each check of notebook 05, and each common mistake gets a diagnosis of its own."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -38,11 +39,12 @@ def test_the_right_answers_pass(capsys):
     lesson.checks.posterior(skip())
     lesson.checks.step_grid(grid)
     lesson.checks.step_grid(lambda T, n: GaussianDiffusion(torch.full((T,), 0.1)).steps(n))
+    lesson.checks.step_grid(lambda T, n: list(np.linspace(T, 0, n + 1).round().astype(int)))
     lesson.checks.surprise(share, "b")
     lesson.checks.surprise(share, "B ")
     lesson.checks.surprise(lambda p: p.var(0, correction=0).mean() / p.var((0, 1), correction=0).mean(), "b")
     lesson.checks.posterior(lambda x0, xt, t, s, abar: (skip()(x0, xt, t, s, abar)[0], one_for_each(x0, t, s, abar)))
-    assert capsys.readouterr().out.count("correct") == 7
+    assert capsys.readouterr().out.count("correct") == 8
 
 
 def one_for_each(x0, t, s, abar):
@@ -93,6 +95,7 @@ def test_a_wrong_posterior_is_diagnosed(wrong, message):
         (lambda T, n: torch.tensor(grid(T, n)), "a list of whole numbers"),
         (lambda T, n: list(torch.tensor(grid(T, n))), "holds Tensor values"),
         (lambda T, n: [str(t) for t in grid(T, n)], "holds str values"),
+        (lambda T, n: [True, False] if (T, n) == (1, 1) else [*grid(T, n)[:-1], False], "holds bool values"),
         (lambda T, n: [], "is empty"),
         (lambda T, n: grid(T, n) if T < 100 else list(range(n, -1, -1)), r"step_grid\(1000, 37\) starts at"),
     ],
@@ -132,7 +135,7 @@ def test_a_wrong_share_is_diagnosed(wrong, message):
 @pytest.mark.parametrize(
     ("letter", "message"),
     [
-        ("a", "nowhere along"),
+        ("a", "beyond chance"),
         ("c", "fair"),
         ("d", "more out than in"),
         ("e", "should be"),
