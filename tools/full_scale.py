@@ -48,6 +48,10 @@ REAL = ("beauty", "toys")
 BCE = ("loss=bce", "seen_bias=false", "epochs=100", "lr_decay=1.0", "patience=10")  # 14 epochs are few for it
 HALF = ("epochs=8", "lr_decay=0.85")  # ML-1M's examples are seven times Beauty's: half the epochs, as far down
 LIGHT = ("dropout=0.1", "item_dropout=0.2")  # the preset's were chosen on Toys, whose histories are short
+PREFIXES = (
+    "learns_from=prefixes",
+    "epochs=12",
+)  # the examples, and about the epochs, of the diffusion models beside it
 WITHOUT = ("share_at_T=1.0",)  # every example is noised to step T, where nothing of it is left: no diffusion
 SWITCHES = {  # one repair each, given to the printed model
     "weights": ("prior=0.0", "ranking=10.0", "lambda_schedule=fix", "epochs=36"),  # as many as the printed one had
@@ -56,6 +60,7 @@ SWITCHES = {  # one repair each, given to the printed model
 }
 WORTH = [
     *(Job("bookshop", model, "quick") for model in (*COUNTS, "dcrec", "hybrid", "diffurec", "sasrec")),
+    Job("bookshop", "sasrec", "quick", "prefixes", PREFIXES),
     *(Job(data, model, "quick") for data in (*REAL, "yelp") for model in COUNTS),
     *(Job(data, model, "repaired") for model in ("hybrid", "sasrec", "dcrec") for data in REAL),
     *(Job(data, "diffurec", "repaired", "lambda0", ("delta=0.0",)) for data in REAL),
@@ -72,6 +77,7 @@ WORTH = [
     Job("toys", "diffurecsys", "repaired", "unbiased", ("seen_bias=false",)),
     *(Job(data, model, "paper") for data in REAL for model in ("dcrec", "diffurecsys", "diffurec", "sasrec")),
     *(Job("toys", "dcrec", "paper", name, changes) for name, changes in SWITCHES.items()),
+    Job("toys", "diffurecsys", "paper", "norm", ("input_norm=true", "epochs=12")),
     Job("yelp", "dcrec", "paper"),
     Job("ml-1m", "diffurecsys", "paper"),
 ]
