@@ -183,7 +183,7 @@ def test_baselines_name_their_protocol():
 
 
 def test_ledger_is_complete(ledger):
-    assert ledger.entry.tolist() == list(range(1, 56))
+    assert ledger.entry.tolist() == list(range(1, 57))
     assert (ledger.drop(columns="notebook") != "").all(axis=None)
     assert set(ledger.status) == {"confirmed", "confirmed, approximately", "new", "new, replayed", "paper only"}
 

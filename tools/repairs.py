@@ -58,6 +58,7 @@ def variants(given: bool) -> dict[str, dict[str, Any]]:
         if given or switches is REPAIRS:
             found |= {f"{name} with {extra}": {**switches, extra: True} for extra in EXTRAS}
     if given:
+        found["as printed, L_t a sum over d"] = {**AS_PRINTED, "denoising": float(SMALL["d"])}  # ||.||^2, as written
         found["repaired with L_z alone"] = {**REPAIRS, "denoising": 0.0}  # L_T is off already
     return found
 

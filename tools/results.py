@@ -73,13 +73,15 @@ def rows(dataset: str, families: list[Family]) -> list[list[str]]:
     found = {kind(family): family for family in families if family.dataset == dataset}
     if unnamed := set(found) - set(LABELS):
         raise SystemExit(f"LABELS in {Path(__file__).name} has no name for {', '.join(sorted(unnamed))}")
-    head = [DATA[dataset], *METRICS, *(f"{metric}, seen-filtered" for metric in METRICS), "records"]
+    head = [DATA[dataset], *METRICS, *(f"{metric}, seen-filtered" for metric in METRICS), "precision", "records"]
     table = []
     for name, label in LABELS.items():
         if family := found.get(name):
             scores = [str(family.score(metric)) for metric in METRICS]
             filtered = [f"{family.score(metric, FILTERED).value:.4f}" for metric in METRICS]
-            table.append([label, *scores, *filtered, ", ".join(f"`{record}`" for record in family.names)])
+            table.append(
+                [label, *scores, *filtered, family.precision, ", ".join(f"`{record}`" for record in family.names)]
+            )
     return [head, *table]
 
 

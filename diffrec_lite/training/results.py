@@ -72,6 +72,11 @@ class Family:
         return mean(run[of] for run in self.runs)
 
     @property
+    def precision(self) -> str:
+        """In which precision the runs were trained, "bf16, fp32" where they differ."""
+        return ", ".join(sorted({run["precision"] for run in self.runs}))
+
+    @property
     def devices(self) -> str:
         """What the runs were made on."""
         return "; ".join(sorted({run["device"] for run in self.runs}))

@@ -129,7 +129,8 @@ def table_2(families: list[Family]) -> Table:
         f'"replicated": our mean lies within ±{WITHIN:.0%} of the printed number, unfiltered, as both papers rank. '
         '"paper" is the recipe as printed, "repaired" is ours. ± is the standard deviation over the seeds; with one '
         "run, brackets hold the 95 % bootstrap interval over the readers. The rows that the survey prints under ml-1m "
-        "for DCRec are Yelp's. Ours is another preparation of Yelp than the paper's, so its rows compare roughly."
+        "for DCRec are Yelp's. Ours is another preparation of Yelp than the paper's, so its rows compare roughly. A "
+        "cause may set runs in bf16 beside runs in fp32: the precision of each stands in table_2_records."
     )
     return Table("table_2", "Table II. Main results", note, pd.DataFrame(rows))
 
@@ -148,6 +149,7 @@ def table_2_records(families: list[Family]) -> Table:
                 for key, value in numbers(f"{metric}, seen-filtered", family.score(metric, FILTERED)).items()
             },
             "runs": len(family.runs),
+            "precision": family.precision,
             "device": family.devices,
             "seconds": round(family.seconds()),
         }

@@ -29,7 +29,7 @@ KINDS = {
 WITHOUT = ("delta=0.0", "share_at_T=1.0")  # a change that takes the diffusion out of training
 PROTOCOLS = ((UNFILTERED, "unfiltered"), (FILTERED, "seen-filtered"))
 METRICS = ("HR@5", "NDCG@5")
-CLOSE = "cannot be told apart"
+CLOSE = "the intervals meet"
 
 
 def kind(model: str) -> str:
@@ -157,7 +157,7 @@ def taken_out(families: Sequence[Family]) -> pd.DataFrame:
                 {
                     "data set": family.dataset,
                     "model": family.model,
-                    "without": ", ".join(family.changes),
+                    "what is switched off": ", ".join(family.changes),
                     "metric": metric,
                     "with diffusion": str(with_it),
                     "without it": str(without),
@@ -198,7 +198,7 @@ def told(families: Sequence[Family], datasets: Sequence[str]) -> Iterator[str]:
 def beside(families: Sequence[Family], datasets: Sequence[str], metric: str = "NDCG@5") -> pd.DataFrame:
     """Every trained family beside the counting rule of its data, which comes first, in both protocols.
 
-    "clears": its whole interval lies above the rule's; "is below": it lies below; else "cannot be told apart".
+    "clears": its whole interval lies above the rule's; "is below": it lies below; else "the intervals meet".
     """
     rows = {}
     for dataset in datasets:
@@ -225,7 +225,7 @@ def _against(families: Sequence[Family], dataset: str) -> Iterator[str]:
         for protocol, name in PROTOCOLS:
             plain, noisy = best["network"].score("NDCG@5", protocol), best["diffusion"].score("NDCG@5", protocol)
             yield (
-                f"{dataset}, {name}: of the networks of another kind {best['network'].label} was the best on the "
+                f"{dataset}, {name}: of the networks without diffusion {best['network'].label} was the best on the "
                 f"validation readers, of the diffusion models {best['diffusion'].label}; NDCG@5 {plain} and {noisy}; "
                 f"{_apart(plain, noisy)}."
             )

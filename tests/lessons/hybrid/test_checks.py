@@ -124,6 +124,12 @@ def unpaired(table, student):
     return {name: bool(value < 0) for name, value in upper.drop("hybrid").items()}
 
 
+def all_below(table, student):
+    by_seed = table.pivot(index="seed", columns="variant", values="HR@5")
+    change = by_seed.drop(columns="hybrid").sub(by_seed["hybrid"], axis=0)
+    return {name: bool(below) for name, below in (change < 0).all().items()}
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -139,6 +145,7 @@ def unpaired(table, student):
             "divide by n - 1",
         ),
         (judged(lambda mean, sd, n, student: mean + 1.96 * sd / n**0.5 < 0), "1.96"),
+        (all_below, "All changes below 0"),
         (judged(lambda mean, sd, n, student: mean + sd / n**0.5 < 0), "one standard error"),
         (judged(lambda mean, sd, n, student: mean + 4.303 * sd / n**0.5 < 0), "is\\s+all of it below 0"),
         (lambda table, student: {**part_missed(table, student), "hybrid": False}, "leave it out"),
