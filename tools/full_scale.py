@@ -47,7 +47,7 @@ class Job:
 REAL = ("beauty", "toys")
 BCE = ("loss=bce", "seen_bias=false", "epochs=100", "lr_decay=1.0", "patience=10")  # 14 epochs are few for it
 HALF = ("epochs=8", "lr_decay=0.85")  # ML-1M's examples are seven times Beauty's: half the epochs, as far down
-LIGHT = ("dropout=0.1", "item_dropout=0.2")  # the preset's were chosen on Toys, whose histories are short
+LIGHT = ("dropout=0.1", "item_dropout=0.2")  # the preset's were chosen on short histories
 PREFIXES = (
     "learns_from=prefixes",
     "epochs=12",

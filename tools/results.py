@@ -53,6 +53,7 @@ LABELS = {
 }
 SHORT = {  # the rows of README's table
     "diffurecsys_repaired": "DiffuRecSys, our recipe",
+    "diffurecsys_repaired_light": "DiffuRecSys, our recipe with less dropout",
     "diffurecsys_paper": "DiffuRecSys, the printed recipe",
     "dcrec_repaired": "DCRec, our recipe",
     "dcrec_paper": "DCRec, the printed recipe",
