@@ -250,3 +250,21 @@ def test_reverse_refuses_bad_grids_and_transitions(diffusion):
             next(diffusion.reverse(network, x_T, grid, Noise(0, range(1))))
     with pytest.raises(ValueError, match="transition"):
         next(diffusion.reverse(network, x_T, [T, 0], Noise(0, range(1)), "magic"))
+
+
+def test_a_stop_half_way_between_two_steps_is_rounded_up():
+    assert GaussianDiffusion(torch.full((5,), 0.1)).steps(2) == [5, 3, 0]
+    assert GaussianDiffusion(torch.full((9,), 0.1)).steps(6) == [9, 8, 6, 5, 3, 2, 0]
+
+
+@pytest.mark.parametrize("transition", ["posterior", "renoise"])
+def test_the_noise_is_that_of_the_step_it_arrives_at(transition):
+    asked = []
+
+    def noise(like, step):
+        asked.append(step)
+        return torch.zeros_like(like)
+
+    diffusion = GaussianDiffusion(torch.full((9,), 0.1))
+    list(diffusion.reverse(lambda xt, t: xt, torch.ones(1, 2), [9, 5, 2, 0], noise, transition))
+    assert asked == [5, 2]

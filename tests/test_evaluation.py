@@ -226,3 +226,10 @@ def test_flat_is_json_with_metrics_intervals_and_protocol():
     assert {key: found[key] for key in expected} == expected
     assert found["ties"] == "against the model" and "steps" in found
     assert not any(isinstance(value, dict | list) for value in found.values())
+
+
+def test_the_seed_draws_the_readers_of_a_sample():
+    data = random_log()
+    model = models.build("diffurec", data.num_items, d=16, blocks=1, heads=2, T=6)
+    one, same, other = (evaluate(model, data, users=7, seed=seed).users.tolist() for seed in (0, 0, 1))
+    assert one == same != other

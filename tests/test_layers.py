@@ -231,3 +231,12 @@ def test_impossible_widths_are_refused():
         StepEmbedding(7)
     with pytest.raises(ValueError, match="key_softmax"):
         EfficientAttention(8, 2, key_softmax="queries")
+
+
+def test_every_sublayer_has_its_dropout():
+    x, context = torch.randn(2, 3, 8), torch.randn(2, 5, 8)
+    assert not Attention(8, 2, 1.0)(x, context).any()
+    assert not EfficientAttention(8, 2, 1.0)(x, context).any()
+    assert not FeedForward(8, 1.0)(x).any()
+    assert torch.equal(TransformerBlock(8, 2, 1.0)(x), x)
+    assert FeedForward(8, 1.0).eval()(x).any()

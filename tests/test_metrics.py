@@ -220,3 +220,14 @@ def test_groups():
     assert table["HR@5"].tolist() == [1.0, 0.0, 0.0]
     with pytest.raises(ValueError, match="2 ranks but 1"):
         metrics.by_group(torch.tensor([1, 2]), ["a"])
+
+
+def test_the_debiased_interval_is_that_of_its_k():
+    generator = torch.Generator().manual_seed(4)
+    ranks, popularity = (torch.randint(1, 30, (400,), generator=generator) for _ in range(2))
+    for k in (5, 20):
+        low, high = metrics.bootstrap_debiased(ranks, popularity, k=k)
+        assert low < metrics.debiased_ndcg(ranks, popularity, k) < high
+    assert (
+        metrics.bootstrap_debiased(ranks, popularity, k=20)[0] > metrics.bootstrap_debiased(ranks, popularity, k=5)[1]
+    )

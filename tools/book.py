@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,7 +27,7 @@ from nbformat import NotebookNode
 from tqdm import tqdm
 
 from diffrec_lite.widgets.export import explorers, mount, run, script, set_formulas
-from notebooks import ENVIRONMENT, NOTEBOOKS, ROOT, course
+from notebooks import ENVIRONMENT, NOTEBOOKS, ROOT, course, takes_notebooks
 
 HERE = Path(__file__).with_suffix("")  # what is not written by a program
 MODULES = (  # from the ground floor up, as a newcomer reads them
@@ -132,27 +133,32 @@ def sources(paths: Sequence[Path], folder: Path) -> None:
 
 
 def build(paths: Sequence[Path], out: Path) -> Path:
-    """Build the site of the notebooks at `paths` in `out`, which is replaced; returns its first page.
+    """Build the site of the notebooks at `paths` in `out`, where an older site is replaced; returns its first page.
 
-    Raises subprocess.CalledProcessError where Sphinx finds something wrong: a warning is an error.
+    Raises FileExistsError where `out` holds anything but a site, and subprocess.CalledProcessError where Sphinx finds
+    something wrong: a warning is an error.
     """
-    source = out.with_name(out.name + "_source")
-    for folder in (source, out):
-        shutil.rmtree(folder, ignore_errors=True)
-    sources(paths, source)
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", str(source), str(out)]
-    if len(paths) < len(course()):
-        command += ["-D", "suppress_warnings=mystnb.unknown_mime_type,myst.xref_missing"]
-    subprocess.run(command, check=True)
+    if out.exists() and not (out / ".buildinfo").exists() and (out.is_file() or any(out.iterdir())):
+        raise FileExistsError(f"{out} holds something else than a site; name another folder")
+    shutil.rmtree(out, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as source:
+        sources(paths, Path(source))
+        command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", source, str(out)]
+        if len(paths) < len(course()):
+            command += ["-D", "suppress_warnings=mystnb.unknown_mime_type,myst.xref_missing"]
+        subprocess.run(command, check=True)
     return out / "index.html"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("notebooks", nargs="*", type=Path, help="paths of notebooks; without one, the whole course")
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "site")
+    takes_notebooks(parser)
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "site", help="an older site there is replaced")
     given = parser.parse_args()
-    print(build(given.notebooks or course(), given.out))
+    try:
+        print(build(given.notebooks or course(), given.out))
+    except FileExistsError as problem:
+        parser.error(str(problem))
 
 
 if __name__ == "__main__":

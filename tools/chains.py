@@ -16,6 +16,7 @@ Two models that differ in `signal` alone: 0.1, as repaired, and 1, as printed. E
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -100,6 +101,7 @@ def measured(model: DCRec, dataset: SequenceDataset) -> Iterator[dict[str, Any]]
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     torch.set_num_threads(1)
     dataset = load("bookshop")
     arms = [{"signal": signal, "seed": seed} for seed in SEEDS for signal in SIGNALS]

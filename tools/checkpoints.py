@@ -8,6 +8,7 @@ Each folder holds the model (safetensors), its configuration and `run.json`, the
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -31,5 +32,7 @@ def make(name: str) -> None:
 
 
 if __name__ == "__main__":
-    for model in sys.argv[1:] or MODELS:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(MODELS)}; without one, all")
+    for model in parser.parse_args().models or MODELS:
         make(model)

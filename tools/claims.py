@@ -12,17 +12,17 @@ python tools/claims.py [notebooks/01_forward_noising.ipynb ...]     the claims t
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
 from nbformat import NotebookNode
 
-from notebooks import ROOT, course
+from notebooks import ROOT, course, takes_notebooks
 
 # What no experiment gives: the constants of definitions.
 DEFINED = {
@@ -141,7 +141,9 @@ def unfound(notebook: NotebookNode) -> list[str]:
 def main() -> int:
     """Print the claims that are found nowhere, of the notebooks on the command line or of all; 1 when there are any."""
     complaints = []
-    for path in [Path(argument) for argument in sys.argv[1:]] or course():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    takes_notebooks(parser)
+    for path in parser.parse_args().notebooks or course():
         complaints += [f"{path.name[:2]}: {line}" for line in unfound(nbformat.read(path, as_version=4))]
     print("\n".join(complaints) or "every number is found")
     return int(bool(complaints))

@@ -16,7 +16,7 @@ made again.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
@@ -92,9 +92,12 @@ def by_inner_product(model: DCRec, dataset: SequenceDataset) -> float:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("run", nargs="?", help="the folder of a run: look at its model, and train nothing")
+    run = parser.parse_args().run
     torch.set_num_threads(1)
-    if sys.argv[1:]:
-        print(*(f"{name} {value:.3f}" for name, value in look(models.load(sys.argv[1])).items()), sep=", ")
+    if run:
+        print(*(f"{name} {value:.3f}" for name, value in look(models.load(run)).items()), sep=", ")
         return
     dataset = load("bookshop")
     arms = [{**arm, "seed": seed} for seed in SEEDS for arm in ARMS]

@@ -12,7 +12,7 @@ printed, with the same size and epochs, is in data/runs/dcrec_repairs.csv.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,4 +73,6 @@ def main(table: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "conditions")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("table", nargs="?", choices=TABLES, default="conditions")
+    main(parser.parse_args().table)

@@ -8,6 +8,7 @@ Returns 1 when a run leaves its record's curve. Counts have no curve and are not
 
 from __future__ import annotations
 
+import argparse
 import json
 import shlex
 import subprocess
@@ -43,7 +44,11 @@ def follows(again: list[float], recorded: list[float]) -> bool:
 
 
 def main() -> int:
-    begins = tuple(sys.argv[1:]) or ("",)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("records", nargs="*", help="how the names of the wanted records begin; without one, all")
+    begins = tuple(parser.parse_args().records) or ("",)
+    if not any(path.stem.startswith(begins) for path in RECORDS.glob("*_*_[0-9].json")):
+        parser.error(f"no record's name begins with {' or '.join(begins)}")
     strayed = 0
     for path in sorted(RECORDS.glob("*_*_[0-9].json")):
         record = json.loads(path.read_text(encoding="utf-8"))

@@ -98,6 +98,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="how the names of the wanted runs begin")
     parser.add_argument("--list", action="store_true", help="say what is recorded and what is missing")
     given = parser.parse_args()
+    if not any(job.name(seed).startswith(given.only) for job in WORTH for seed in range(given.seeds)):
+        parser.error(f"no run's name begins with {given.only}")
     for seed in range(given.seeds):
         for job in WORTH:
             name = job.name(seed)

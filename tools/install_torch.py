@@ -4,6 +4,7 @@ On Linux the build on PyPI brings several gigabytes of CUDA libraries. Where the
 index of CPU builds is offered to pip as well. A pip that is already configured with its own sources is left alone.
 """
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ def requirement() -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     pip = [sys.executable, "-m", "pip"]
     configuration = subprocess.run([*pip, "config", "list"], capture_output=True, text=True).stdout
     own_sources = any(word in configuration for word in ("index-url", "find-links", "find_links"))

@@ -15,6 +15,7 @@ Runs that the file holds are not made again.
 
 from __future__ import annotations
 
+import argparse
 from itertools import product
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def reached(dataset: SequenceDataset, steps: tuple[int, int], signal: float, see
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     torch.set_num_threads(1)
     dataset = load("bookshop")
     every = product(SEEDS, SIGNALS, STEPS)

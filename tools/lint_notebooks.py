@@ -22,7 +22,7 @@ from address import LINKS, addressed, repository, unpublishable
 from nbformat import NotebookNode
 from PIL import Image
 
-from notebooks import WIDGET_VIEW, course, normalise
+from notebooks import WIDGET_VIEW, course, normalise, takes_notebooks
 
 TAGS = {"setup", "nbval-ignore-output", "nbval-skip", "raises-exception", "remove-input"}
 NOT_COMPARED = {"nbval-ignore-output", "nbval-skip"}
@@ -275,7 +275,7 @@ def course_complaints(paths: Sequence[Path]) -> list[str]:
 def main() -> int:
     """Print all complaints about the notebooks on the command line, or about all; 1 when there are any."""
     parser = argparse.ArgumentParser(description="Check notebooks.")
-    parser.add_argument("notebooks", nargs="*", type=Path, help="paths of notebooks; without one, the whole course")
+    takes_notebooks(parser)
     parser.add_argument("--publish", action="store_true", help="refuse while the repository's address is a placeholder")
     given = parser.parse_args()
     paths = given.notebooks or course()

@@ -19,6 +19,7 @@ Runs that the file holds are not made again, so a stopped run goes on where it w
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -84,6 +85,7 @@ def looked_at(model: DCRec, dataset: SequenceDataset) -> dict[str, float]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     torch.set_num_threads(1)
     dataset = load("bookshop")
     balances = [dict(zip(BALANCES, values, strict=True)) for values in product(*BALANCES.values())]

@@ -10,6 +10,7 @@ in the list. `HR@5` and `loss` (cross-entropy) are those of the true next book.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def asked(model: DiffuRecSys, batch: Batch) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     torch.set_num_threads(1)
     dataset = load("bookshop")
     model, recipe = beginning(dataset, PATIENT, PATIENTS[PATIENT], seed=0)

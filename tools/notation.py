@@ -5,6 +5,7 @@ python tools/notation.py
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
 import sys
@@ -108,6 +109,7 @@ def check(page: str, notebooks: dict[str, NotebookNode], names: Iterable[str]) -
 
 def main() -> int:
     """Print all complaints about the page; 1 when there are any."""
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     notebooks = {path.name[:2]: nbformat.read(path, as_version=4) for path in course()}
     complaints = check(PAGE.read_text(encoding="utf-8"), notebooks, names_of_the_package())
     print("\n".join(complaints) or "nothing to complain about")

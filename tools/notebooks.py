@@ -113,10 +113,21 @@ def regenerate(path: Path, run: bool = True) -> bool:
     return after != before
 
 
+def takes_notebooks(parser: argparse.ArgumentParser) -> None:
+    """Let a command name notebooks. One that is not there is refused before anything is done."""
+
+    def notebook(text: str) -> Path:
+        if not (path := Path(text)).is_file():
+            raise argparse.ArgumentTypeError(f"there is no notebook {text}")
+        return path
+
+    parser.add_argument("notebooks", nargs="*", type=notebook, help="paths of notebooks; without one, the whole course")
+
+
 def main() -> int:
     """Regenerate the notebooks named on the command line, or all. Returns 1 when a cell of one fails."""
     parser = argparse.ArgumentParser(description="Run notebooks and store their outputs.")
-    parser.add_argument("notebooks", nargs="*", type=Path, help="paths of notebooks; without one, the whole course")
+    takes_notebooks(parser)
     parser.add_argument("--address", action="store_true", help="run nothing, only write the repository's address")
     given, failed = parser.parse_args(), False
     for path in given.notebooks or course():

@@ -10,6 +10,7 @@ holds are not made again, so a stopped run goes on where it was.
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import torch
@@ -44,6 +45,7 @@ def reached(dataset: SequenceDataset, seed: int, **arm: float) -> dict[str, floa
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     torch.set_num_threads(1)
     dataset = load("bookshop")
     arms = [{"arm": name, "seed": seed} for seed in SEEDS for name in ARMS]

@@ -7,6 +7,7 @@ A table stands between `<!-- NAME -->` and `<!-- / -->`; nothing else is touched
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -129,6 +130,7 @@ def written(page: str, families: list[Family]) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     families = recorded()
     for name in PAGES:
         path = ROOT / name

@@ -11,6 +11,7 @@ holds are not trained again.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ def curve(dataset: SequenceDataset, variant: str, changes: list[str], seed: int)
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     torch.set_num_threads(1)
     dataset = load("bookshop")
     rows = pd.read_csv(RECORD).to_dict("records") if RECORD.exists() else []

@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 from nbclient.exceptions import CellExecutionError
 
-from notebooks import ROOT, course, execute
+from notebooks import ROOT, course, execute, takes_notebooks
 
 # Runs before the notebook's own cells, in its kernel.
 KEEP = """
@@ -51,7 +51,7 @@ def slides(path: Path, out: Path) -> list[Path]:
 def main() -> int:
     """Write the figures of the notebooks named on the command line, or of all. Returns 1 when a cell of one fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("notebooks", nargs="*", type=Path, help="paths of notebooks; without one, the whole course")
+    takes_notebooks(parser)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "slides", help="the folder to write to")
     given, failed = parser.parse_args(), False
     for path in given.notebooks or course():

@@ -27,7 +27,7 @@ from names import names
 from nbformat import NotebookNode
 from notation import PAGE
 
-from notebooks import ROOT, course, normalise
+from notebooks import ROOT, course, normalise, takes_notebooks
 
 BUILD = ROOT / "build"
 # What a learner needs to start, beside the notebooks.
@@ -135,7 +135,7 @@ def folded(solved: NotebookNode) -> NotebookNode:
 def main() -> int:
     """Write the student's folder and zip, and the solved notebooks apart."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("notebooks", nargs="*", type=Path, help="paths of notebooks; without one, the whole course")
+    takes_notebooks(parser)
     parser.add_argument("--build", type=Path, default=BUILD, help="the folder to write to")
     given = parser.parse_args()
     paths = given.notebooks or course()

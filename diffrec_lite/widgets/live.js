@@ -63,6 +63,7 @@ function render({ model, el }) {
   let before = null; // what they were before the last change
   let change = ""; // that change, in words
   let key = ""; // of what `walks` belongs to
+  let mine = false; // whether this view makes the change, and not the kernel or another view
 
   const root = makeRoot(el, "Build your own shelf", "drl-live-shelf");
 
@@ -132,13 +133,16 @@ function render({ model, el }) {
 
   function move(part, said) {
     if (said !== undefined) [before, change] = [walks, said];
+    mine = true;
     model.set("state", { ...model.get("state"), ...part });
     model.save_changes();
+    mine = false;
     update();
   }
 
+  const most = Math.min(...networks.map((network) => network.settings.max_len));
+
   function edit(list, said) {
-    const most = Math.min(...networks.map((network) => network.settings.max_len));
     move({ shelf: list.slice(-most), at: model.get("state").steps }, said);
     shelf.scrollTop = shelf.scrollHeight; // the latest book is the last
   }
@@ -146,8 +150,9 @@ function render({ model, el }) {
   function addBook() {
     const item = Number(found.value);
     if (!item || found.selectedOptions[0].disabled) return;
-    const next = found.selectedIndex + 1;
-    edit([...model.get("state").shelf, item], `${books[item].title} was added`);
+    const next = found.selectedIndex + 1, read = model.get("state").shelf;
+    const fell = read.length < most ? "" : `, and ${books[read[0]].title} fell off: the shelf holds ${most}`;
+    edit([...read, item], `${books[item].title} was added${fell}`);
     found.selectedIndex = Math.min(next, found.length - 1);
   }
 
@@ -259,6 +264,7 @@ function render({ model, el }) {
     const state = model.get("state");
     const wanted = JSON.stringify([state.shelf, state.seed, state.steps, state.sampler]);
     if (wanted !== key) {
+      if (!mine) [before, change] = [null, ""];
       key = wanted;
       walks = state.shelf.length ? networks.map((network) => walk(network, state.shelf, {
         steps: state.steps,

@@ -254,9 +254,11 @@ function render({ model, el }) {
     }
   });
 
+  let laidOut = false;
   const resized = new ResizeObserver(() => {
     update();
-    shelf.scrollToLast();
+    if (!laidOut) shelf.scrollToLast();
+    laidOut = true;
   });
   resized.observe(row);
   model.on("change:state", follow);

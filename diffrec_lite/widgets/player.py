@@ -77,13 +77,15 @@ def player(
 
     `panels` lists, from left to right, (name, number of steps); the default is the full and the shortest chain of the
     first. Four buttons show them at t = T, after the first move of the leftmost panel, at a quarter of T, and at the
-    end; `more` adds others: (text, t, panels). Raises ValueError when the trajectories differ in readers or seeds, or
-    a panel names what is not there.
+    end; `more` adds others: (text, t, panels). Raises ValueError when the trajectories differ in readers, seeds or T,
+    or a panel names what is not there.
     """
     first = trajectories[0]
     for other in trajectories[1:]:
         if other.readers != first.readers or other.seeds != first.seeds:
             raise ValueError(f"{first.name} and {other.name} cannot share a player: their readers or seeds differ")
+        if other.T != first.T:
+            raise ValueError(f"{first.name} has {first.T} steps and {other.name} {other.T}; a player has one clock")
     names = [data.name for data in trajectories]
     if len(set(names)) != len(names):
         raise ValueError(f"trajectories need names of their own, got {', '.join(names)}")

@@ -188,7 +188,8 @@ def genres_of(dataset: SequenceDataset) -> list[str]:
     features = dataset.item_features
     if features is None or "genre" not in features:
         return [""] * (dataset.num_items + 1)
-    return ["", *(str(features.genre.get(item, "")) for item in range(1, dataset.num_items + 1))]
+    known = features.genre.dropna()
+    return ["", *(str(known.get(item, "")) for item in range(1, dataset.num_items + 1))]
 
 
 def typical(*trajectories: Trajectories) -> int:

@@ -252,3 +252,19 @@ def test_waiting_would_be_noticed(mode, batch):
         with Watch() as watch, mode():
             wait(batch.target.clone())
         assert watch.waits
+
+
+@pytest.mark.parametrize("name", ["diffurec", "diffurecsys", "dcrec", "adrec", "hybrid"])
+def test_no_two_draws_of_a_loss_share_their_numbers(name, batch):
+    class Asked(Noise):
+        def _key(self, step, stream):
+            asked.append((step, stream))
+            return super()._key(step, stream)
+
+    asked: list[tuple[int, int]] = []
+    switches = {"offset_strength": 0.1, "share_at_T": 0.5}
+    known = models.MODELS[name].Settings.defaults()
+    make(name, **{key: value for key, value in switches.items() if key in known}).loss(
+        batch, Asked(1, batch.users, batch.positions)
+    )
+    assert len(asked) == len(set(asked)) >= 2, asked

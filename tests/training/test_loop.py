@@ -199,3 +199,23 @@ def test_the_parts_of_a_batch_add_up_to_the_batch(data, build, name):
 
     assert sum(loss(rank, 3) for rank in range(3)) == pytest.approx(loss(0, 1), rel=1e-5)
     assert loss(11, 12) == 0  # more processes than rows
+
+
+def test_each_step_has_noise_dropout_order_and_epoch_of_its_own(data, build):
+    model, seen = build("dcrec"), []
+    loss = model.loss
+
+    def spy(batch, noise, epoch):
+        seen.append((batch.users, batch.positions, noise, torch.initial_seed(), epoch))
+        return loss(batch, noise, epoch)
+
+    model.loss = spy
+    rows = list(fit(model, data, Recipe(batch_size=32, epochs=2), seed=3))
+    n = rows[0]["step"]
+    assert len(seen) == 2 * n and [epoch for *_, epoch in seen] == [0.0] * n + [1.0] * n
+    assert len({noise.seed for _, _, noise, _, _ in seen}) == len({dropout for *_, dropout, _ in seen}) == 2 * n
+    for users, positions, noise, _, _ in seen:
+        assert torch.equal(noise.rows, Noise(0, users, positions).rows)
+        assert not torch.equal(noise.rows, Noise(0, users).rows)
+    first, second = (torch.cat([users for users, *_ in part]) for part in (seen[:n], seen[n:]))
+    assert torch.equal(first.sort().values, second.sort().values) and not torch.equal(first, second)

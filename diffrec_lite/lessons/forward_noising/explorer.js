@@ -19,16 +19,24 @@ function render({ model, el }) {
   play.style.minWidth = "6.5em";
   play.addEventListener("click", () => (timer ? stop() : start()));
   const slider = makeSlider(bar, "Step t", 0, last, (value) => { stop(); save("t", value); });
-  let timer = null;
+  const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
+  let timer = null, ticking = false;
   function stop() {
     clearInterval(timer);
     timer = null;
     play.textContent = "▶ Play";
+    status.setAttribute("aria-live", "polite");
   }
   function start() {
     if (model.get("t") === last) save("t", 0);
     play.textContent = "❚❚ Pause";
-    timer = setInterval(() => (model.get("t") < last ? save("t", model.get("t") + 1) : stop()), 350);
+    status.setAttribute("aria-live", "off"); // a reader aloud cannot follow a film
+    timer = setInterval(() => {
+      ticking = true;
+      if (model.get("t") < last) save("t", model.get("t") + 1);
+      else stop();
+      ticking = false;
+    }, calm.matches ? 1200 : 350);
   }
 
   const split = make("div", root);
@@ -127,8 +135,10 @@ function render({ model, el }) {
 
   const heard = ["t", "book", "schedule"].map((name) => `change:${name}`);
   heard.forEach((name) => model.on(name, draw));
+  const moved = () => { if (timer && !ticking) stop(); }; // by the kernel, or by another view
+  model.on("change:t", moved);
   draw();
-  return () => { stop(); forget(); heard.forEach((name) => model.off(name, draw)); };
+  return () => { stop(); forget(); model.off("change:t", moved); heard.forEach((name) => model.off(name, draw)); };
 }
 
 export default { render };

@@ -16,6 +16,7 @@ from diffrec_lite.evaluation import Scorer
 from diffrec_lite.lessons.start_here import figures
 from diffrec_lite.widgets import style
 from diffrec_lite.widgets.explorer import CSS, StandIn, script
+from diffrec_lite.widgets.trajectories import genres_of
 
 CANDIDATES = 6  # books among which the learner chooses
 
@@ -30,12 +31,17 @@ def shelves(
     items, best first, and the true book's rank among all (from 1, ties against the model), and `candidates`: books for
     the learner to choose from, sorted by title.
     """
+    genres = genres_of(dataset)
+
+    def book(item: int) -> dict[str, str]:
+        return {"title": dataset.title(item), "genre": genres[item]}
+
     batch = dataset.test.batch(torch.as_tensor(rows), int(dataset.test.positions.max()))
     result = [
         {
             "reader": dataset.user_tokens[int(user)],
-            "history": [_book(dataset, int(item)) for item in history if item],
-            "truth": _book(dataset, int(target)),
+            "history": [book(int(item)) for item in history if item],
+            "truth": book(int(target)),
             "models": [],
         }
         for user, history, target in zip(batch.users, batch.history, batch.target, strict=True)
@@ -47,9 +53,7 @@ def shelves(
         # A stable sort, so that books with equal scores stand in the same order on every machine.
         best = scores[:, 1:].sort(dim=1, descending=True, stable=True).indices[:, :k] + 1
         for shelf, items, rank in zip(result, best, ranks, strict=True):
-            shelf["models"].append(
-                {"name": name, "rank": int(rank), "top": [_book(dataset, int(item)) for item in items]}
-            )
+            shelf["models"].append({"name": name, "rank": int(rank), "top": [book(int(item)) for item in items]})
     for shelf in result:
         shelf["candidates"] = candidates(shelf)
     return result
@@ -91,8 +95,3 @@ class ShelfExplorer(StandIn, anywidget.AnyWidget):
 def shelf_explorer(dataset: SequenceDataset, scorers: Mapping[str, Scorer], rows: Sequence[int]) -> ShelfExplorer:
     """Choose one of `rows` of the test split, guess the next book, and see who else would have known it."""
     return ShelfExplorer(shelves=shelves(dataset, scorers, rows))
-
-
-def _book(dataset: SequenceDataset, item: int) -> dict[str, str]:
-    genre = dataset.item_features.loc[item, "genre"] if dataset.item_features is not None else ""
-    return {"title": dataset.title(item), "genre": str(genre)}

@@ -150,7 +150,7 @@ def surprise(function: Callable, because: str) -> None:
     for seeds, B, d, size, dtype in (
         (9, 7, 5, 0.5, torch.float64),
         (4, 4, 4, 30.0, torch.float64),
-        (2, 6, 3, 0.1, torch.float32),
+        (2, 6, 3, 0.1, torch.float64),
     ):
         # Each feature has a mean of its own, so that one mean of everything is not the mean for each feature.
         readers = torch.randn(1, B, d, generator=generator, dtype=dtype) + torch.arange(d)
