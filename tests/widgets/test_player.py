@@ -1,6 +1,7 @@
 """The trajectory player's numbers are the model's own, for every diffusion model, on noise that the chains share."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -250,3 +251,18 @@ def test_a_mistake_is_named(books, data):
         player(data, panels=[("DiffuRec", 3)])
     with pytest.raises(ValueError, match="names of their own"):
         player(data, data)
+
+
+def test_one_clock_cannot_serve_two_lengths_of_the_chain(books):
+    long, short = (
+        replace(trajectory_data(small("dcrec", books), books, READERS, steps=[2], seeds=[0]), name=name, T=T)
+        for name, T in (("long", 16), ("short", 8))
+    )
+    with pytest.raises(ValueError, match="long has 16 steps and short 8; a player has one clock"):
+        player(long, short)
+
+
+def test_a_book_without_a_genre_has_none(books):
+    features = books.item_features.copy()
+    features.loc[1, "genre"] = float("nan")
+    assert genres_of(replace(books, item_features=features))[:3] == ["", "", features.genre[2]]
