@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("nbgrader", reason="grading needs nbgrader")
 
 import nbformat
-from grade import grade_class
+from grade import grade_class, main
 from grading import gradebook
 from grading.reports import harmless
 from grading.verdict import Status
@@ -195,3 +195,18 @@ def test_a_mark_that_was_given_by_hand_stays_when_the_class_is_graded_again(tmp_
         book.db.commit()
     assert grade_class(folder, out, [SOURCE])[0].marks == {LESSON: 1}
     assert rows(out / "grades.csv")[1] == ["ada", "1", "1", "6"]
+
+
+def test_one_notebook_is_told_and_nothing_is_written(tmp_path, monkeypatch, capsys):
+    (handed_out,) = gradebook.student_versions(tmp_path / "handed_out", [SOURCE])
+    readable, broken = tmp_path / SOURCE.name, tmp_path / "broken.ipynb"
+    nbformat.write(handed_out, readable)
+    broken.write_text("{")
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    for path, code in ((readable, 0), (broken, 1)):
+        monkeypatch.setattr("sys.argv", ["grade.py", str(path), "--out", "grades"])
+        assert main() == code
+    told = capsys.readouterr().out
+    assert f"{EXERCISE}: not answered" in told and "broken.ipynb cannot be read" in told
+    assert sorted(tmp_path.rglob("*")) == before

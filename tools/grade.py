@@ -15,6 +15,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from grading import submissions
 from grading.gradebook import autograde, marks, safe, student_versions
@@ -116,7 +117,7 @@ def grade_class(folder: Path, out: Path, paths: Sequence[Path], seconds: int = S
 
 
 def main() -> int:
-    """Grade a class, or print a line for each exercise of one notebook. Returns 1 when the class cannot be read."""
+    """Grade a class, or print a line for each exercise of one notebook. Returns 1 for what cannot be read."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("submissions", type=Path, help="the class's folder, or one notebook")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "grades")
@@ -124,7 +125,7 @@ def main() -> int:
     given = parser.parse_args()
     try:
         if given.submissions.is_file():
-            return _one(given.submissions, given.out, given.seconds)
+            return _one(given.submissions, given.seconds)
         class_ = grade_class(given.submissions, given.out, course(), given.seconds)
     except (OSError, ValueError, RuntimeError) as problem:
         print(problem, file=sys.stderr)
@@ -133,17 +134,18 @@ def main() -> int:
     return 0
 
 
-def _one(path: Path, out: Path, seconds: int) -> int:
-    root = out / "nbgrader"
-    root.mkdir(parents=True, exist_ok=True)
-    lessons = [lesson(p.stem, s) for p, s in zip(course(), student_versions(root, course()), strict=True)]
-    script = graded({path.stem: [path]}, lessons, seconds)[path.stem]
+def _one(path: Path, seconds: int) -> int:
+    with TemporaryDirectory() as root:
+        versions = student_versions(Path(root), course())
+        lessons = [lesson(p.stem, s) for p, s in zip(course(), versions, strict=True)]
+        script = graded({path.stem: [path]}, lessons, seconds)[path.stem]
     print(*script.notes, sep="\n", end="\n" if script.notes else "")
-    for verdicts in script.verdicts.values():
-        for name, verdict in verdicts.items():
-            if verdict.status is not Status.ABSENT:
-                print(f"{name}: {verdict.status}. {verdict.words}".strip())
-    return 0
+    found = [
+        (name, v) for each in script.verdicts.values() for name, v in each.items() if v.status is not Status.ABSENT
+    ]
+    for name, verdict in found:
+        print(f"{name}: {verdict.status}. {verdict.words}".strip())
+    return 0 if any(verdict.status is not Status.UNREADABLE for _, verdict in found) else 1
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from diffrec_lite.training.results import FILTERED, Family, recorded
-from diffrec_lite.training.table import published
+from diffrec_lite.training.table import as_markdown, published
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "RESULTS.md")
@@ -65,14 +65,14 @@ SHORT = {  # the rows of README's table
 }
 
 
-def kind(family: Family) -> str:
+def variant(family: Family) -> str:
     """The middle of its records' names, "dcrec_repaired", which names a family within a data set."""
     return family.names[0].removeprefix(f"{family.dataset}_").rpartition("_")[0]
 
 
 def rows(dataset: str, families: list[Family]) -> list[list[str]]:
     """All that was recorded on a data set, a family a row."""
-    found = {kind(family): family for family in families if family.dataset == dataset}
+    found = {variant(family): family for family in families if family.dataset == dataset}
     if unnamed := set(found) - set(LABELS):
         raise SystemExit(f"LABELS in {Path(__file__).name} has no name for {', '.join(sorted(unnamed))}")
     head = [DATA[dataset], *METRICS, *(f"{metric}, seen-filtered" for metric in METRICS), "precision", "records"]
@@ -90,14 +90,14 @@ def rows(dataset: str, families: list[Family]) -> list[list[str]]:
 def summary(families: list[Family]) -> list[list[str]]:
     """Both systems, printed and ours, and what they are measured against: HR@5 / NDCG@5."""
     printed = published("table_2")
-    kinds = {(family.dataset, kind(family)): family for family in families}
+    variants = {(family.dataset, variant(family)): family for family in families}
 
     def said(system: str, dataset: str) -> str:
         cells = printed[(printed.model == system) & (printed.true_dataset == dataset)].set_index("metric").value
         return pair(lambda metric: cells[metric]) if len(cells) else "not printed"
 
     def ours(name: str, dataset: str) -> str:
-        family = kinds.get((dataset, name))
+        family = variants.get((dataset, name))
         return pair(lambda metric: family.score(metric).value) if family else "not run"
 
     table = [["HR@5 / NDCG@5", *DATA.values()]]
@@ -114,17 +114,12 @@ def pair(value: Callable[[str], float]) -> str:
     return " / ".join(f"{value(metric):.4f}".removeprefix("0") for metric in METRICS)
 
 
-def markdown(table: list[list[str]]) -> str:
-    """A table's lines; its first row is the head."""
-    return "".join(f"| {' | '.join(row)} |\n" for row in [table[0], ["---"] * len(table[0]), *table[1:]])
-
-
 def written(page: str, families: list[Family]) -> str:
     """A page with every table as the records say it."""
 
     def table(place: re.Match[str]) -> str:
         found = summary(families) if place[1] == "summary" else rows(place[1], families)
-        return f"<!-- {place[1]} -->\n\n{markdown(found)}\n<!-- / -->"
+        return f"<!-- {place[1]} -->\n\n{as_markdown(found)}\n<!-- / -->"
 
     return PLACE.sub(table, page)
 

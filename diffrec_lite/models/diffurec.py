@@ -48,8 +48,8 @@ class DiffuRecSettings(Settings):
     - `delta`: mean and standard deviation of lambda. 0 leaves a plain Transformer over the history, no diffusion.
     - `positions`: learned positional embeddings. Neither paper has them and neither released program uses them;
       without them only the last item's place matters (ledger 10).
-    - `input_norm`: a layer norm on the vectors of the history. Ours, too: without it the blocks' answers drown the item
-      vectors, which begin short.
+    - `input_norm`: a layer norm on the vectors of the history. No paper prints one, and the released programs have it
+      (ledger 40): without it the blocks' answers drown the item vectors, which begin short.
     - `cross_attention`: "none" (additive fusion), "efficient" (linear attention, DiffuRecSys Figure 2) or "softmax".
     - `residual`: keep e_i beside the cross-attention. As printed, z_i = CrossAttention(e_i, u), without e_i. Then the
       history reaches the Transformer only as a weighting of the noised target; we add it back by default.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,9 +38,14 @@ class Table:
     def markdown(self) -> str:
         """Title, table and note."""
         shown = self.text()
-        rows = [shown.columns, ["---"] * shown.shape[1], *shown.itertuples(index=False)]
-        lines = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
-        return "\n".join([f"# {self.title}", "", *lines, "", self.note, ""])
+        rows = as_markdown([shown.columns, *shown.itertuples(index=False)])
+        return f"# {self.title}\n\n{rows}\n{self.note}\n"
+
+
+def as_markdown(rows: Sequence[Sequence[object]]) -> str:
+    """Rows as the lines of a Markdown table; the first one is its head."""
+    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |\n" for row in lines)
 
 
 def as_text(frame: pd.DataFrame, missing: str = NOT_RUN) -> pd.DataFrame:

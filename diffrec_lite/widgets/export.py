@@ -38,13 +38,15 @@ function modelOf(state) {
     send: () => {},
   };
 }
+const models = {};
 for (const el of document.querySelectorAll("[data-explorer]")) {
   const { esm, css, state } = EXPLORERS[el.dataset.explorer];
+  const model = (models[el.dataset.explorer] ??= modelOf(state)); // one for all places that show the same explorer
   const style = document.createElement("style");
   style.textContent = css;
   document.head.append(style);
   const url = URL.createObjectURL(new Blob([esm], { type: "text/javascript" }));
-  import(url).then((module) => { el.replaceChildren(); module.default.render({ model: modelOf(state), el }); });
+  import(url).then((module) => { el.replaceChildren(); module.default.render({ model, el }); });
 }
 """
 
@@ -155,6 +157,8 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if not given.notebook.is_file():
         parser.error(f"{given.notebook}: no such notebook")
+    if not given.page.parent.is_dir():
+        parser.error(f"{given.page.parent}: no such folder")
     notebook = nbformat.read(given.notebook, as_version=4)
     given.page.write_text(export(notebook, given.notebook.parent, given.notebook.stem), encoding="utf-8")
     print(f"{given.page}: {given.page.stat().st_size // 1000} kB, works without network")

@@ -5,8 +5,6 @@ const BEST = 5;
 const OFFERED = 60; // books that a search lists at most
 const W = 300, H = 136, LEFT = 34, RIGHT = 12, TOP = 10, BOTTOM = 38; // of a chart of ranks
 
-const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
-
 // The books of `catalogue` that a filter leaves, by id: a genre, a series, and words of the title.
 function matching(catalogue, kind, name, words) {
   const asked = words.toLowerCase().split(/\s+/).filter(Boolean);
@@ -58,7 +56,6 @@ function drawRanks(svg, states, at, books, colours) {
 function render({ model, el }) {
   const books = model.get("books"), networks = model.get("packs").map(unpack), colours = model.get("colours");
   const samplers = model.get("samplers"), counts = model.get("steps");
-  const T = Math.max(...networks.map((network) => network.settings.T));
   let walks = null; // of each model; null for an empty shelf
   let before = null; // what they were before the last change
   let change = ""; // that change, in words
@@ -134,8 +131,7 @@ function render({ model, el }) {
   function move(part, said) {
     if (said !== undefined) [before, change] = [walks, said];
     mine = true;
-    model.set("state", { ...model.get("state"), ...part });
-    model.save_changes();
+    put(model, { state: { ...model.get("state"), ...part } });
     mine = false;
     update();
   }

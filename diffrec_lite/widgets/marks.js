@@ -1,5 +1,17 @@
 // What every explorer is drawn with. This file stands before an explorer's own: see `script` in explorer.py.
 
+// "1 step", "2 steps".
+const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+
+// A number of two digits behind the point, always with its sign, so that every state has the same width.
+const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
+
+// What the learner changed, by name; a kernel, where there is one, hears of it.
+function put(model, changes) {
+  for (const [name, value] of Object.entries(changes)) model.set(name, value);
+  model.save_changes();
+}
+
 // An element of the page, at the end of `parent`.
 function make(tag, parent, text, className) {
   const node = document.createElement(tag);
@@ -85,9 +97,7 @@ function askFirst(parent, model) {
     const button = make("button", row, option);
     button.type = "button";
     button.addEventListener("click", () => {
-      model.set("guess", i);
-      model.save_changes();
-      reveal();
+      put(model, { guess: i });
     });
     return button;
   });

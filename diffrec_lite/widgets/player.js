@@ -1,8 +1,6 @@
 // The trajectory player. All states are in `sources`; this file only moves marks and writes text. Its parts stand
 // before it: player_books.js, player_plane.js, player_curves.js, and marks.js.
 
-const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
-
 const said = (rank, of, distance) => `rank ${rank} of ${of}, distance ${distance.toFixed(2)}`;
 const say = (t, title, results) => `t = ${t}. True next book, ${title}: ${results.join("; ")}.`;
 const readout = (t, move, moves, prediction, noised) => `t = ${t}, move ${move} of ${moves}\nprediction: ${prediction}\nx_t: ${noised}`;
@@ -172,8 +170,7 @@ function render({ model, el }) {
     state = { ...state, ...part };
     update();
     try {
-      model.set("state", state);
-      model.save_changes();
+      put(model, { state });
     } catch {
       // no kernel to tell
     }

@@ -2,13 +2,12 @@
 
 from itertools import pairwise
 
-import nbformat
 import pytest
 import torch
+from browser.pages import open_exported
 
 from diffrec_lite import models
 from diffrec_lite.data import load
-from diffrec_lite.widgets.export import VIEW, export
 from diffrec_lite.widgets.player import player
 from diffrec_lite.widgets.trajectories import trajectory_data
 
@@ -29,21 +28,6 @@ def data():
     return trajectory_data(model, books, [3, 8], steps=[8, 2, 1], seeds=[0, 1])
 
 
-def notebook_of(*widgets):
-    """A notebook as nbclient leaves it after running one cell for each widget."""
-    notebook = nbformat.v4.new_notebook()
-    states = {}
-    for widget in widgets:
-        bundle, metadata = widget._repr_mimebundle_()
-        states[widget.model_id] = {"state": widget.get_state()}
-        output = nbformat.v4.new_output("execute_result", data=bundle, metadata=metadata, execution_count=1)
-        notebook.cells.append(nbformat.v4.new_code_cell("show()", outputs=[output], execution_count=1))
-        assert VIEW in bundle
-    notebook.cells.append(nbformat.v4.new_markdown_cell(r"The signal $\sqrt{\bar\alpha_t}$ fades, and `$x$` is code."))
-    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": states}}
-    return notebook
-
-
 @pytest.fixture
 def offline(page, tmp_path):
     """Open an exported page with the network cut; afterwards, no request may have been tried and no error seen."""
@@ -52,11 +36,7 @@ def offline(page, tmp_path):
     page.on("pageerror", lambda error: errors.append(str(error)))
 
     def open_page(*widgets):
-        path = tmp_path / "page.html"
-        path.write_text(export(notebook_of(*widgets), tmp_path, "A page"), encoding="utf-8")
-        page.context.set_offline(True)
-        page.goto(path.as_uri())
-        page.wait_for_selector(".drl-explorer")
+        open_exported(page, tmp_path, *widgets)
         return page
 
     yield open_page
@@ -207,3 +187,12 @@ def test_formulas_are_drawn_and_code_is_left_alone(offline, data):
     assert drawn.get_attribute("alttext") == r"\sqrt{\bar\alpha_t}"
     assert drawn.locator("msqrt").bounding_box()["width"] > 10
     assert page.locator("code", has_text="$x$").count() == 1
+
+
+def test_two_places_of_one_explorer_show_one_state(offline, data):
+    widget = player(data, panels=[("DCRec", 2)])
+    page = offline(widget, widget)
+    first, second = page.locator(".drl-player").all()
+    first.get_by_label("To the end").click()
+    assert first.locator(".drl-live").inner_text().startswith("t = 0.")
+    assert second.locator(".drl-live").inner_text() == first.locator(".drl-live").inner_text()

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
-from diffrec_lite.widgets.export import formula, mount, set_formulas
+from diffrec_lite.widgets.export import formula, main, mount, set_formulas
 from notebooks import course
 
 
@@ -60,3 +60,12 @@ def test_a_picture_keeps_its_description():
     mount(notebook, {})
     data = notebook.cells[0].outputs[0].data
     assert data["text/html"] == '<img alt="Figure: a &quot;bar&quot;" src="data:image/png;base64,AAAA">'
+
+
+def test_a_folder_that_is_not_there_is_named_before_the_notebook_runs(tmp_path, capsys):
+    notebook = tmp_path / "one.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("open('ran', 'w')")]), notebook)
+    with pytest.raises(SystemExit):
+        main([str(notebook), str(tmp_path / "nowhere" / "one.html")])
+    assert "nowhere: no such folder" in capsys.readouterr().err
+    assert not (tmp_path / "ran").exists()

@@ -2,7 +2,7 @@
 
 const COLOURS = { counting: "#6b6b6b", network: "#0072b2", diffusion: "#00795a" };
 const PRINTED = "#b34700";
-const W = 640, H = 360, LEFT = 66, RIGHT = 18, TOP = 16, BOTTOM = 52, R = 9;
+const H = 360, LEFT = 56, RIGHT = 18, TOP = 16, BOTTOM = 52, R = 9; // in pixels; the chart is as wide as the page lets it
 const LABELS = ["data set", "protocol", "metric", "cost"];
 
 function mark(parent, kind, x, y, number) {
@@ -24,98 +24,101 @@ function amount(value) {
   return value >= 100 ? Math.round(value).toLocaleString("en") : value >= 1 ? value.toFixed(0) : value.toFixed(2);
 }
 
+// What one state shows: the runs of a data set, the best first, and the sentence below the chart.
+function view({ choices, points }, state) {
+  const [dataset, protocol, metric] = choices.map((texts, k) => texts[state[k]]);
+  const shown = points.filter((p) => p.dataset === dataset)
+    .map((p) => ({ ...p, cost: p.costs[state[3]], score: p.scores[protocol][metric] }))
+    .sort((a, b) => b.score[0] - a.score[0]);
+  const best = shown[0], counted = shown.find((p) => p.kind === "counting");
+  const told = `${dataset}, ${protocol}. Best recorded ${metric}: ${best.score[0].toFixed(4)}, ${best.label}.` +
+    (counted && counted !== best
+      ? ` Of the rules that count, ${counted.label} comes highest: ${Math.round((100 * counted.score[0]) / best.score[0])} % of it.`
+      : "");
+  return { shown, told };
+}
+
 function render({ model, el }) {
   const data = model.get("data");
-  const root = make("div", el, undefined, "drl-explorer diffrec-cost");
-  root.setAttribute("role", "group");
-  root.setAttribute("aria-label", data.title);
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab must not take the arrow keys
-  root.addEventListener("keydown", (event) => event.stopPropagation());
-  make("div", root, data.title, "drl-title");
-
+  const root = makeRoot(el, data.title, "diffrec-cost");
   const bar = make("div", root, undefined, "drl-bar");
-  const selects = data.choices.map((texts, k) => {
-    const control = make("label", bar, LABELS[k], "drl-control");
-    const select = make("select", control);
-    select.setAttribute("aria-label", LABELS[k]);
-    texts.forEach((text, i) => select.append(new Option(text, i)));
-    select.addEventListener("change", () => {
-      model.set("state", model.get("state").map((old, n) => (n === k ? Number(select.value) : old)));
-      model.save_changes();
-      draw();
-    });
-    return select;
-  });
-  const svg = shape("svg", root, { viewBox: `0 0 ${W} ${H}`, role: "img" });
+  const selects = data.choices.map((texts, k) => makeSelect(bar, LABELS[k], texts, (chosen) =>
+    put(model, { state: model.get("state").with(k, chosen) })));
+  const svg = shape("svg", root, { class: "drl-chart", height: H, role: "img" });
   const legend = make("div", root, undefined, "cx-legend");
   for (const [kind, text] of Object.entries(data.kinds)) {
     const entry = make("span", legend);
     mark(shape("svg", entry, { viewBox: "-15 -15 30 30", width: 18, height: 18, "aria-hidden": true }), kind, 0, 0);
     entry.append(` ${text}`);
   }
-  const readout = make("div", root, "", "drl-readout");
-  readout.setAttribute("aria-live", "polite");
+  const [datasets, protocols, metrics] = data.choices.map((texts) => texts.map((_, i) => i));
+  const states = datasets.flatMap((d) => protocols.flatMap((p) => metrics.map((m) => [d, p, m, 0])));
+  const readout = makePlace(root, states.map((state) => view(data, state).told), "drl-readout");
   const scroll = make("div", root, undefined, "cx-scroll");
   scroll.tabIndex = 0;
   scroll.setAttribute("role", "region");
   scroll.setAttribute("aria-label", "the models of the chart");
   const list = make("table", scroll);
 
-  function draw() {
-    const state = model.get("state");
-    const [dataset, protocol, metric, cost] = data.choices.map((texts, k) => texts[state[k]]);
-    selects.forEach((select, k) => { select.value = state[k]; });
-    const points = data.points.filter((p) => p.dataset === dataset)
-      .map((p) => ({ ...p, cost: p.costs[state[3]], score: p.scores[protocol][metric] }))
-      .sort((a, b) => b.score[0] - a.score[0]);
-    const [low, high] = data.ranges[dataset][state[3]].map(Math.log10), top = data.tops[`${dataset}/${metric}`];
-    const x = (value) => LEFT + ((Math.log10(value) - low) / (high - low)) * (W - LEFT - RIGHT);
+  function drawChart(shown, dataset, metric, cost, place) {
+    const width = legend.clientWidth || 640; // a usual one while the page is not laid out yet
+    const [low, high] = data.ranges[dataset][place].map(Math.log10), top = data.tops[`${dataset}/${metric}`];
+    const x = (value) => LEFT + ((Math.log10(value) - low) / (high - low)) * (width - LEFT - RIGHT);
     const y = (value) => H - BOTTOM - (value / top) * (H - TOP - BOTTOM);
-
+    svg.setAttribute("width", width);
+    svg.setAttribute("viewBox", `0 0 ${width} ${H}`);
     svg.replaceChildren();
     for (let value = 0, step = roundStep(top / 4); value <= top; value += step) {
-      shape("line", svg, { x1: LEFT, x2: W - RIGHT, y1: y(value), y2: y(value), stroke: "#e6e6e6" });
+      shape("line", svg, { x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value), stroke: "#e6e6e6" });
       shape("text", svg, { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(3));
     }
+    const every = Math.ceil(56 / (x(10) - x(1))); // so many powers of ten need the room of one number
     for (let n = Math.ceil(low); n <= high; n++) {
       shape("line", svg, { x1: x(10 ** n), x2: x(10 ** n), y1: TOP, y2: H - BOTTOM, stroke: "#f0f0f0" });
       const text = n > 5 ? `10^${n}` : n < 0 ? (10 ** n).toFixed(-n) : (10 ** n).toLocaleString("en");
-      shape("text", svg, { x: x(10 ** n), y: H - BOTTOM + 18, "text-anchor": "middle" }, text);
+      if (n % every === 0) shape("text", svg, { x: x(10 ** n), y: H - BOTTOM + 18, "text-anchor": "middle" }, text);
     }
-    shape("text", svg, { x: (LEFT + W) / 2, y: H - 6, "text-anchor": "middle" }, `${cost}, log scale`);
+    shape("text", svg, { x: (LEFT + width) / 2, y: H - 6, "text-anchor": "middle" }, `${cost}, log scale`);
     Object.entries(data.printed[dataset][metric]).forEach(([system, value]) => {
-      shape("line", svg, { x1: LEFT, x2: W - RIGHT, y1: y(value), y2: y(value), stroke: PRINTED, "stroke-dasharray": "5 4" });
+      shape("line", svg, { x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value), stroke: PRINTED, "stroke-dasharray": "5 4" });
       const above = value === Math.max(...Object.values(data.printed[dataset][metric]));
       shape("text", svg, { x: LEFT + 6, y: y(value) + (above ? -5 : 15), fill: PRINTED }, `${system}, printed`);
     });
-    points.forEach((p) => {
+    shown.forEach((p) => {
       const [, from, to] = p.score;
       shape("line", svg, { x1: x(p.cost), x2: x(p.cost), y1: y(from), y2: y(to), stroke: COLOURS[p.kind], "stroke-width": 2 });
     });
-    points.forEach((p, i) => mark(svg, p.kind, x(p.cost), y(p.score[0]), i + 1));
+    shown.forEach((p, i) => mark(svg, p.kind, x(p.cost), y(p.score[0]), i + 1));
+  }
 
+  function drawList(shown, metric, cost, place) {
     list.replaceChildren();
     const head = make("tr", make("thead", list));
     for (const text of ["", "model (preset)", metric, "95 % interval", cost, "runs", "device"]) make("th", head, text).scope = "col";
     const body = make("tbody", list);
-    points.forEach((p, i) => {
+    shown.forEach((p, i) => {
       const row = make("tr", body);
       const [value, from, to] = p.score.map((number) => number.toFixed(4));
-      const spent = state[3] === 2 && p.kind === "counting" ? "none" : amount(p.cost);
+      const spent = place === 2 && p.kind === "counting" ? "none" : amount(p.cost);
       for (const text of [i + 1, p.label, value, `${from} to ${to}`, spent, p.runs, p.device]) make("td", row, text);
     });
-    const counted = points.find((p) => p.kind === "counting"), best = points[0];
-    const told = `${dataset}, ${protocol}. Best recorded ${metric}: ${best.score[0].toFixed(4)}, ${best.label}.` +
-      (counted && counted !== best
-        ? ` Of the rules that count, ${counted.label} comes highest: ${Math.round((100 * counted.score[0]) / best.score[0])} % of it.`
-        : "");
+  }
+
+  function draw() {
+    const state = model.get("state"), { shown, told } = view(data, state);
+    const [dataset, , metric, cost] = data.choices.map((texts, k) => texts[state[k]]);
+    selects.forEach((select, k) => { select.value = state[k]; });
+    drawChart(shown, dataset, metric, cost, state[3]);
+    drawList(shown, metric, cost, state[3]);
     readout.textContent = told;
     svg.setAttribute("aria-label", `${model.get("alt")} ${told}`);
   }
 
+  const resized = new ResizeObserver(draw);
+  resized.observe(legend);
   model.on("change:state", draw);
   draw();
-  return () => model.off("change:state", draw);
+  return () => { resized.disconnect(); model.off("change:state", draw); };
 }
 
 export default { render };

@@ -7,14 +7,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets
 
 from diffrec_lite import models
 from diffrec_lite.lessons.comparison import figures
 from diffrec_lite.training.results import FILTERED, UNFILTERED, Family
 from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import CSS, StandIn, script
+from diffrec_lite.widgets.explorer import CSS, Board, script
 
 PROTOCOLS = {"unfiltered": UNFILTERED, "seen-filtered": FILTERED}
 METRICS = ("NDCG@5", "HR@5", "NDCG@10", "HR@10")
@@ -104,7 +103,7 @@ def view(data: dict[str, Any], state: Sequence[int]) -> dict[str, Any]:
     }
 
 
-class CostExplorer(StandIn, anywidget.AnyWidget):
+class CostExplorer(Board):
     """Four pickers, a chart of accuracy against cost, and the list of what its numbers stand for.
 
     `state` holds the place of each choice: data set, protocol, metric, cost. The page needs no kernel.
@@ -117,7 +116,6 @@ class CostExplorer(StandIn, anywidget.AnyWidget):
         "Accuracy against cost: one mark for each recorded model, with its 95 % interval, and the printed numbers as "
         "lines; below it the list of models, best first."
     ).tag(sync=True)
-    data = traitlets.Dict().tag(sync=True)
     state = traitlets.List().tag(sync=True)
 
     def picture(self) -> bytes:

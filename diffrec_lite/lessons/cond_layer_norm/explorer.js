@@ -1,7 +1,6 @@
 // What a condition sets, book by book: a strip of colours for each gain and each shift, and one feature in numbers.
 
 const minus = (value) => value.toFixed(2).replace("-", "−");
-const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
 
 // A strip of one colour a feature; returns the function that paints it.
 function strip(parent, width) {
@@ -23,10 +22,7 @@ function render({ model, el }) {
   root.style.setProperty("--width", 1 / features);
   const forget = askFirst(root, model);
   const bar = make("div", root, undefined, "drl-bar");
-  const choose = (k) => (value) => {
-    model.set("state", model.get("state").map((old, i) => (i === k ? value : old)));
-    model.save_changes();
-  };
+  const choose = (k) => (value) => put(model, { state: model.get("state").with(k, value) });
   const readers = makeSelect(bar, "Reader", data.readers, choose(0));
   const layers = makeSelect(bar, "Layer", data.layers, choose(1));
   const step = makeSlider(bar, "Step t", 0, data.steps.length - 1, choose(2));

@@ -13,10 +13,8 @@ function render({ model, el }) {
   const root = makeRoot(el, "Who asks, who answers", "diffrec-attention");
   const forget = askFirst(root, model);
   const bar = make("div", root, undefined, "drl-bar");
-  const selects = data.controls.map(({ label, texts }, k) => makeSelect(bar, label, texts, (chosen) => {
-    model.set("state", model.get("state").map((value, n) => (n === k ? chosen : value)));
-    model.save_changes();
-  }));
+  const selects = data.controls.map(({ label, texts }, k) => makeSelect(bar, label, texts, (chosen) =>
+    put(model, { state: model.get("state").with(k, chosen) })));
   const states = Object.values(data.states);
   const table = make("table", root, undefined, "attention-map");
   table.setAttribute("role", "table"); // a narrow page lays it out anew, and it remains a table

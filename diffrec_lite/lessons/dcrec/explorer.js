@@ -9,7 +9,7 @@ const W = 360, H = 210, LEFT = 44, RIGHT = 12, TOP = 26, BOTTOM = 40; // of a ch
 // A chart over the batches. `values` are [mean, least seed, greatest seed] for each look; the axes never move.
 function chart(parent, title, top, ticks) {
   const svg = shape("svg", parent, { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": title });
-  svg.style.font = "13px system-ui, 'DejaVu Sans', sans-serif";
+  svg.style.font = "13.5px system-ui, 'DejaVu Sans', sans-serif";
   return (batches, values, printed, at, guide) => {
     svg.replaceChildren();
     const last = batches[batches.length - 1];
@@ -46,42 +46,20 @@ function chart(parent, title, top, ticks) {
 
 function render({ model, el }) {
   const data = model.get("data");
-  const root = make("div", el, undefined, "drl-explorer diffrec-balance");
-  root.setAttribute("role", "group");
-  root.setAttribute("aria-label", data.title);
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab must not take the arrow keys
-  root.addEventListener("keydown", (event) => event.stopPropagation());
-  make("div", root, data.title, "drl-title");
-
-  const move = (state) => {
-    model.set("state", state);
-    model.save_changes();
-    draw();
-  };
-  const change = (k, value) => move(model.get("state").map((old, n) => (n === k ? value : old)));
+  const root = makeRoot(el, data.title, "diffrec-balance");
+  const choose = (k) => (value) => put(model, { state: model.get("state").with(k, value) });
   const look = data.controls.length; // the last number of the state
 
   const guided = make("div", root, undefined, "drl-bar");
   const buttons = data.guided.map(({ text, state }) => {
     const button = make("button", guided, text);
-    button.addEventListener("click", () => move([...state, model.get("state")[look]]));
+    button.type = "button";
+    button.addEventListener("click", () => put(model, { state: [...state, model.get("state")[look]] }));
     return { button, key: state.join("/") };
   });
   const bar = make("div", root, undefined, "drl-bar");
-  const selects = data.controls.map(({ label, texts }, k) => {
-    const control = make("label", bar, label, "drl-control");
-    const select = make("select", control);
-    select.setAttribute("aria-label", label);
-    texts.forEach((text, i) => select.append(new Option(text, i)));
-    select.addEventListener("change", () => change(k, Number(select.value)));
-    return select;
-  });
-  const control = make("label", bar, "batch", "drl-control");
-  const slider = make("input", control);
-  Object.assign(slider, { type: "range", min: 0, max: data.batches.length - 1, step: 1 });
-  slider.setAttribute("aria-label", "batch");
-  slider.addEventListener("input", () => change(look, Number(slider.value)));
-  const value = make("output", control, "", "drl-value");
+  const selects = data.controls.map(({ label, texts }, k) => makeSelect(bar, label, texts, choose(k)));
+  const slider = makeSlider(bar, "batch", 0, data.batches.length - 1, choose(look));
 
   const bars = make("div", root, undefined, "lb-bars");
   const pulled = ["items", "network"].map((on, k) => {
@@ -106,9 +84,7 @@ function render({ model, el }) {
     const shown = data.states[key], printed = data.states[data.reference];
     selects.forEach((select, k) => { select.value = state[k]; });
     buttons.forEach((one) => one.button.setAttribute("aria-pressed", one.key === key));
-    slider.value = at;
-    value.textContent = data.batches[at];
-    slider.setAttribute("aria-valuetext", `${data.batches[at]} batches`);
+    slider.write(at, `${data.batches[at]}`);
     pulled.forEach(({ on, track, parts }) => {
       const shares = shown[on][at];
       parts.forEach((part, i) => {

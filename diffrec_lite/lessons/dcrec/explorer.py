@@ -9,13 +9,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import pandas as pd
 import traitlets
 
 from diffrec_lite.lessons.dcrec import figures
 from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import CSS, StandIn, chosen, script
+from diffrec_lite.widgets.explorer import CSS, Board, chosen, script
 
 LOSSES = ("L_T", "L_t", "L_z")
 # Each control: the column of the record, the label, and how its values are written, in their order.
@@ -76,7 +75,7 @@ def said(looks: pd.DataFrame, batch: int) -> str:
     )
 
 
-class LossBalance(StandIn, anywidget.AnyWidget):
+class LossBalance(Board):
     """Four pickers for the balance, a slider over the batches, who pulls, and what becomes of books and hits.
 
     `state` holds the index of each picker's value and, last, that of the look. The page needs no kernel.
@@ -89,7 +88,6 @@ class LossBalance(StandIn, anywidget.AnyWidget):
         "Loss balance: for each loss its share of the gradient, how far the book vectors are still apart, and HR@5, "
         "over the first 161 batches."
     ).tag(sync=True)
-    data = traitlets.Dict().tag(sync=True)
     state = traitlets.List().tag(sync=True)
 
     def shown(self) -> dict[str, Any]:

@@ -1,9 +1,6 @@
 // The dissolving cloud: every book's vector, projected once; a slider adds the noise and fills in the equation.
 const SIZE = 340;
 
-// A number of two digits behind the point, always with its sign, so that every state has the same width.
-const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
-
 function render({ model, el }) {
   const data = model.get("data");
   const colours = model.get("colours");
@@ -11,14 +8,13 @@ function render({ model, el }) {
   const root = makeRoot(el, "The dissolving cloud", "diffrec-cloud");
   const forget = askFirst(root, model);
   const bar = make("div", root, undefined, "drl-bar");
-  const save = (name, value) => { model.set(name, value); model.save_changes(); };
-  const books = makeSelect(bar, "Book", data.items.map((i) => data.titles[i]), (value) => save("book", value));
-  const schedules = makeSelect(bar, "Schedule", data.schedules.map((s) => s.name), (value) => save("schedule", value));
+  const books = makeSelect(bar, "Book", data.items.map((i) => data.titles[i]), (book) => put(model, { book }));
+  const schedules = makeSelect(bar, "Schedule", data.schedules.map((s) => s.name), (schedule) => put(model, { schedule }));
   const play = make("button", bar, "▶ Play");
   play.type = "button";
   play.style.minWidth = "6.5em";
   play.addEventListener("click", () => (timer ? stop() : start()));
-  const slider = makeSlider(bar, "Step t", 0, last, (value) => { stop(); save("t", value); });
+  const slider = makeSlider(bar, "Step t", 0, last, (t) => { stop(); put(model, { t }); });
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
   let timer = null, ticking = false;
   function stop() {
@@ -28,12 +24,12 @@ function render({ model, el }) {
     status.setAttribute("aria-live", "polite");
   }
   function start() {
-    if (model.get("t") === last) save("t", 0);
+    if (model.get("t") === last) put(model, { t: 0 });
     play.textContent = "❚❚ Pause";
     status.setAttribute("aria-live", "off"); // a reader aloud cannot follow a film
     timer = setInterval(() => {
       ticking = true;
-      if (model.get("t") < last) save("t", model.get("t") + 1);
+      if (model.get("t") < last) put(model, { t: model.get("t") + 1 });
       else stop();
       ticking = false;
     }, calm.matches ? 1200 : 350);

@@ -7,14 +7,11 @@ function render({ model, el }) {
   const { books, shown } = data;
   const root = makeRoot(el, "Move the true next book through the ranking", "drl-ranking");
   const forget = askFirst(root, model);
-  const save = (name, value) => { model.set(name, value); model.save_changes(); };
   const bar = make("div", root, undefined, "drl-bar");
-  const readers = makeSelect(bar, "Reader", data.readers.map((r) => r.name), (chosen) => {
-    model.set("rank", data.readers[chosen].rank);
-    save("reader", chosen);
-  });
-  const ks = makeSelect(bar, "k, the length of the list", data.ks, (chosen) => save("k", data.ks[chosen]));
-  const slider = makeSlider(bar, "Rank of the true book", 1, books, (rank) => save("rank", rank));
+  const readers = makeSelect(bar, "Reader", data.readers.map((r) => r.name), (reader) =>
+    put(model, { reader, rank: data.readers[reader].rank }));
+  const ks = makeSelect(bar, "k, the length of the list", data.ks, (chosen) => put(model, { k: data.ks[chosen] }));
+  const slider = makeSlider(bar, "Rank of the true book", 1, books, (rank) => put(model, { rank }));
   const told = (r) => `Has read, latest last: ${r.history.join(" · ")}`;
   const past = makePlace(root, data.readers.map(told), "rank-past");
 
@@ -72,7 +69,7 @@ function render({ model, el }) {
   let dragging = false;
   const follow = (event) => {
     const place = Math.floor((event.clientY - list.getBoundingClientRect().top) / ROW) + 1;
-    save("rank", Math.min(Math.max(place, 1), shown + 1));
+    put(model, { rank: Math.min(Math.max(place, 1), shown + 1) });
   };
   list.addEventListener("pointerdown", (event) => {
     const held = event.target.closest(event.pointerType === "mouse" ? ".target" : ".target .grip");

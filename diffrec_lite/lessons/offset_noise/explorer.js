@@ -1,8 +1,6 @@
 // The noise, the means of its vectors, and who notices: three panels whose axes are the same in every state.
 const W = 330, H = 150, LEFT = 38, RIGHT = 10, TOP = 10, BOTTOM = 38; // of a histogram, in its own units
 
-const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
-
 // A histogram over -9 … 9 with its axes; returns a function that draws bars of these heights.
 function histogram(parent, label, top, ticks, plain, colours) {
   const svg = shape("svg", parent, { class: "drl-chart", width: "100%", viewBox: `0 0 ${W} ${H}`, "aria-hidden": "true" });
@@ -66,12 +64,9 @@ function render({ model, el }) {
   const root = makeRoot(el, "Offset noise, and who notices it", "diffrec-offset");
   const forget = askFirst(root, model);
   const bar = make("div", root, undefined, "drl-bar");
-  const choose = (k, value) => {
-    model.set("state", model.get("state").map((old, i) => (i === k ? value : old)));
-    model.save_changes();
-  };
-  const picker = makeSelect(bar, "Form", forms, (value) => choose(1, value));
-  const slider = makeSlider(bar, "Strength", 0, strengths.length - 1, (value) => choose(0, value));
+  const choose = (k) => (value) => put(model, { state: model.get("state").with(k, value) });
+  const picker = makeSelect(bar, "Form", forms, choose(1));
+  const slider = makeSlider(bar, "Strength", 0, strengths.length - 1, choose(0));
   const panels = make("div", root);
   panels.setAttribute("role", "img");
   panels.style.cssText = "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(280px, 100%), 1fr)); gap: 6px 18px";

@@ -19,9 +19,7 @@ function render({ model, el }) {
   const lists = make("div", root, undefined, "gs-lists");
 
   function move(part) {
-    model.set("state", { ...model.get("state"), ...part });
-    model.save_changes();
-    update();
+    put(model, { state: { ...model.get("state"), ...part } });
   }
 
   const guessOf = (i) => model.get("state").guesses[i];
@@ -59,7 +57,10 @@ function render({ model, el }) {
       make("span", button, (isTruth ? "✓ " : answered && i === guess ? "✗ " : "") + book.title);
       make("small", button, ` ${book.genre}`);
       button.setAttribute("aria-pressed", i === guess);
-      button.addEventListener("click", () => move({ guesses: { ...model.get("state").guesses, [at]: i } }));
+      button.setAttribute("aria-disabled", answered); // the first guess counts
+      button.addEventListener("click", () => {
+        if (!answered) move({ guesses: { ...model.get("state").guesses, [at]: i } });
+      });
     });
     options.children[focused]?.focus();
 
@@ -77,7 +78,7 @@ function render({ model, el }) {
     const ranks = shelf.models.map(({ name, rank }) => `${name} ${rank}`).join(", ");
     const verdict = answered && shelf.candidates[guess].title === truth ? "Right" : "Not this time";
     told.textContent = answered ? `${verdict}: the next one is ${truth}.\nIts rank among all books: ${ranks}.`
-      : "Choose one of the six. The models had all books to choose from.";
+      : "Choose one of the six: your first guess counts. The models had all books to choose from.";
   }
 
   model.on("change:state", update);

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import pandas as pd
 import traitlets
 
 from diffrec_lite.lessons.training import figures
 from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import CSS, StandIn, script
+from diffrec_lite.widgets.explorer import CSS, Board, script
 
 HEALTHY = "healthy"
 # What each patient has, in words: the diagnosis to choose, the sign that tells it from all others, and the cure.
@@ -161,23 +160,14 @@ def view(data: Mapping[str, Any], run: int, epochs: int) -> dict[str, Any]:
     }
 
 
-class Curves(StandIn, anywidget.AnyWidget):
-    """Three panels on fixed axes, a picker for the run, a slider for the epochs seen so far, and a guess.
-
-    All curves and sentences lie in `data`, so it works without a kernel and in an exported page.
-    """
+class Curves(Board):
+    """Three panels on fixed axes, a picker for the run, a slider for the epochs seen so far, and a guess."""
 
     _esm = script(Path(__file__).with_suffix(".js"))
-    _css = CSS
+    _css = CSS + (Path(__file__).parent / "explorer.css").read_text(encoding="utf-8")
 
-    alt = traitlets.Unicode().tag(sync=True)
-    data = traitlets.Dict().tag(sync=True)
     run = traitlets.Int(0).tag(sync=True)
     epochs = traitlets.Int(1).tag(sync=True)
-    guess = traitlets.Int(-1).tag(sync=True)
-
-    def __repr__(self) -> str:
-        return f"Explorer: {self.alt}"
 
     def picture(self) -> bytes:
         return style.small_png(figures.one_run(view(self.data, self.run, self.epochs)), dpi=100)
