@@ -283,7 +283,7 @@ function render({ model, el }) {
 
   model.on("change:state", update);
   update();
-  requestAnimationFrame(() => { shelf.scrollTop = shelf.scrollHeight; }); // once the page has laid it out
+  onceLaidOut(root, () => { shelf.scrollTop = shelf.scrollHeight; });
   return () => model.off("change:state", update);
 }
 

@@ -12,6 +12,16 @@ function put(model, changes) {
   model.save_changes();
 }
 
+// Do it as soon as the page has laid `node` out, at once or when it is first shown: before that it has no size.
+function onceLaidOut(node, act) {
+  const seen = new ResizeObserver(() => {
+    if (!node.clientHeight) return;
+    seen.disconnect();
+    act();
+  });
+  seen.observe(node);
+}
+
 // An element of the page, at the end of `parent`.
 function make(tag, parent, text, className) {
   const node = document.createElement(tag);

@@ -251,13 +251,9 @@ function render({ model, el }) {
     }
   });
 
-  let laidOut = false;
-  const resized = new ResizeObserver(() => {
-    update();
-    if (!laidOut) shelf.scrollToLast();
-    laidOut = true;
-  });
+  const resized = new ResizeObserver(update);
   resized.observe(row);
+  onceLaidOut(root, () => shelf.scrollToLast());
   model.on("change:state", follow);
   update();
   return () => {

@@ -21,6 +21,9 @@ from diffrec_lite.lessons import (
 )
 from diffrec_lite.training import results
 from diffrec_lite.widgets.export import VIEW, export
+from diffrec_lite.widgets.live import live
+from diffrec_lite.widgets.player import player
+from diffrec_lite.widgets.trajectories import trajectory_data
 
 SMALL = {"d": 16, "blocks": 1, "heads": 2, "T": 8}
 
@@ -117,3 +120,15 @@ def balance():
 
 def cost():
     return comparison.explorer.cost_explorer(results.recorded())
+
+
+def shelf():
+    books, model = load("bookshop"), models.load_checkpoint("dcrec")
+    full = [*range(1, model.settings.max_len + 1)]
+    return live([model], books, {"full": full, "short": [5, 7]})
+
+
+def trajectories():
+    books = load("bookshop")
+    data = trajectory_data(model_of("dcrec", books), books, [3, 8], steps=[8, 2, 1], seeds=[0, 1])
+    return player(data, panels=[("DCRec", 2)])

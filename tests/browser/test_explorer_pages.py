@@ -106,3 +106,30 @@ def test_every_state_is_told_and_nothing_jumps(explorer):
             select.select_option(index=i)
             look()
     assert len(heard) >= 3
+
+
+# Drawn before the page is laid out, as a notebook draws it.
+HIDDEN = """const hidden = new CSSStyleSheet();
+hidden.replaceSync("[data-explorer] { display: none; }");
+document.adoptedStyleSheets = [hidden];"""
+
+
+@pytest.mark.parametrize(
+    ("name", "list_of_books", "reader"),
+    [("guess", ".gs-read", "Reader"), ("shelf", ".ls-books", None), ("trajectories", ".drl-read", "Reader")],
+)
+def test_a_long_history_shows_its_last_books(page, tmp_path, name, list_of_books, reader):
+    page.set_viewport_size({"width": 400, "height": 800})
+    pages.open_exported(page, tmp_path, getattr(pages, name)())
+    page.add_init_script(HIDDEN)
+    page.reload()
+    page.wait_for_selector(".drl-explorer", state="attached")
+    page.evaluate("document.adoptedStyleSheets = []")
+    books = page.locator(list_of_books)
+    assert books.evaluate("it => it.scrollWidth > it.clientWidth || it.scrollHeight > it.clientHeight")
+    at_its_end = """it => Math.abs(it.scrollWidth - it.clientWidth - it.scrollLeft) < 2
+        && Math.abs(it.scrollHeight - it.clientHeight - it.scrollTop) < 2"""
+    page.wait_for_function(f"({at_its_end})(document.querySelector('{list_of_books}'))")
+    if reader:
+        page.get_by_label(reader, exact=True).select_option(index=1)
+        assert books.evaluate(at_its_end)

@@ -1,15 +1,14 @@
 """Build your own shelf: the network in the page says what PyTorch says, and the page does what the learner asks."""
 
-import nbformat
 import pytest
 import torch
+from browser.pages import open_exported
 from playwright.sync_api import expect
 
 from diffrec_lite import models
 from diffrec_lite.data import load
 from diffrec_lite.data.batches import pad
 from diffrec_lite.diffusion import SCHEDULES
-from diffrec_lite.widgets.export import export
 from diffrec_lite.widgets.live import KNOWN_OF, NETWORK, answers, live, pack
 
 SHOP = load("bookshop")
@@ -89,30 +88,13 @@ def test_the_noise_is_the_same_for_every_user_step_stream_and_place(network):
 SHELVES = {"reader A": SHOP.history(1)[:-1].tolist(), "reader B": SHOP.history(7)[:-1].tolist()}
 
 
-def notebook_of(widget):
-    """A notebook as nbclient leaves it after running one cell that shows the widget."""
-    bundle, metadata = widget._repr_mimebundle_()
-    output = nbformat.v4.new_output("execute_result", data=bundle, metadata=metadata, execution_count=1)
-    cell = nbformat.v4.new_code_cell("show()", outputs=[output], execution_count=1)
-    state = {"state": {widget.model_id: {"state": widget.get_state()}}}
-    return nbformat.v4.new_notebook(
-        cells=[cell], metadata={"widgets": {"application/vnd.jupyter.widget-state+json": state}}
-    )
-
-
 @pytest.fixture
 def shelf(page, tmp_path):
     """The exported page with the network cut; afterwards, no request may have been tried and no error seen."""
     asked, errors = [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
-    path = tmp_path / "page.html"
-    path.write_text(
-        export(notebook_of(live(list(TRAINED.values()), SHOP, SHELVES)), tmp_path, "A page"), encoding="utf-8"
-    )
-    page.context.set_offline(True)
-    page.goto(path.as_uri())
-    page.wait_for_selector(".drl-live-shelf")
+    open_exported(page, tmp_path, live(list(TRAINED.values()), SHOP, SHELVES))
     yield page
     assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
     assert errors == []

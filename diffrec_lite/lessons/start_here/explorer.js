@@ -83,7 +83,7 @@ function render({ model, el }) {
 
   model.on("change:state", update);
   update();
-  requestAnimationFrame(() => { books.scrollTop = books.scrollHeight; }); // once the page has laid it out
+  onceLaidOut(root, () => { books.scrollTop = books.scrollHeight; });
   return () => model.off("change:state", update);
 }
 
