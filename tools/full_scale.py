@@ -77,7 +77,7 @@ WORTH = [
     Job("toys", "diffurecsys", "repaired", "unbiased", ("seen_bias=false",)),
     *(Job(data, model, "paper") for data in REAL for model in ("dcrec", "diffurecsys", "diffurec", "sasrec")),
     *(Job("toys", "dcrec", "paper", name, changes) for name, changes in SWITCHES.items()),
-    Job("toys", "diffurecsys", "paper", "norm", ("input_norm=true", "epochs=12")),
+    *(Job(data, "diffurecsys", "paper", "norm", ("input_norm=true", "epochs=12")) for data in REAL),
     Job("yelp", "dcrec", "paper"),
     Job("ml-1m", "diffurecsys", "paper"),
 ]
