@@ -41,6 +41,7 @@ function view({ choices, points }, state) {
 function render({ model, el }) {
   const data = model.get("data");
   const root = makeRoot(el, data.title, "diffrec-cost");
+  const forget = askFirst(root, model);
   const bar = make("div", root, undefined, "drl-bar");
   const selects = data.choices.map((texts, k) => makeSelect(bar, LABELS[k], texts, (chosen) =>
     put(model, { state: model.get("state").with(k, chosen) })));
@@ -118,7 +119,7 @@ function render({ model, el }) {
   resized.observe(legend);
   model.on("change:state", draw);
   draw();
-  return () => { resized.disconnect(); model.off("change:state", draw); };
+  return () => { forget(); resized.disconnect(); model.off("change:state", draw); };
 }
 
 export default { render };

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import traitlets
@@ -13,7 +14,7 @@ from diffrec_lite import models
 from diffrec_lite.lessons.comparison import figures
 from diffrec_lite.training.results import FILTERED, UNFILTERED, Family
 from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import CSS, Board, script
+from diffrec_lite.widgets.explorer import CSS, Board, question, script
 
 PROTOCOLS = {"unfiltered": UNFILTERED, "seen-filtered": FILTERED}
 METRICS = ("NDCG@5", "HR@5", "NDCG@10", "HR@10")
@@ -83,6 +84,23 @@ def chart(families: Sequence[Family]) -> dict[str, Any]:
     }
 
 
+def asked(data: dict[str, Any]) -> dict[str, Any]:
+    """The question before the explorer: which kind of model gains most by a filter on what was read."""
+    dataset, metric = data["choices"][0][0], METRICS[0]
+    gains = dict.fromkeys(data["kinds"], 0.0)
+    for kind in gains:
+        scores = [p["scores"] for p in data["points"] if p["dataset"] == dataset and p["kind"] == kind]
+        ratios = [one["seen-filtered"][metric][0] / one["unfiltered"][metric][0] - 1 for one in scores]
+        gains[kind] = 100 * median(ratios) if ratios else 0.0
+    said = "; ".join(f"{data['kinds'][kind]}, {gain:.1f} %" for kind, gain in gains.items())
+    return question(
+        f"A filter takes what was read out of the ranking. Which kind gains most in {metric} on {dataset}?",
+        list(data["kinds"].values()),
+        max(range(len(gains)), key=list(gains.values()).__getitem__),
+        f"The median of each kind: {said}. Look for those that gain much more.",
+    )
+
+
 def view(data: dict[str, Any], state: Sequence[int]) -> dict[str, Any]:
     """What the explorer shows in one state, the places of the four choices."""
     dataset, protocol, metric, cost = (of[place] for of, place in zip(data["choices"], state, strict=True))
@@ -126,4 +144,5 @@ def cost_explorer(families: Sequence[Family]) -> CostExplorer:
     """The explorer over recorded runs. Raises ValueError where there are none."""
     if not families:
         raise ValueError("there is no recorded run to show; data/runs is empty")
-    return CostExplorer(data=chart(families), state=[0, 0, 0, 0])
+    data = chart(families)
+    return CostExplorer(data=data, ask=asked(data), state=[0, 0, 0, 0])

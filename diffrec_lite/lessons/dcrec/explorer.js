@@ -47,6 +47,7 @@ function chart(parent, title, top, ticks) {
 function render({ model, el }) {
   const data = model.get("data");
   const root = makeRoot(el, data.title, "diffrec-balance");
+  const forget = askFirst(root, model);
   const choose = (k) => (value) => put(model, { state: model.get("state").with(k, value) });
   const look = data.controls.length; // the last number of the state
 
@@ -100,7 +101,7 @@ function render({ model, el }) {
 
   model.on("change:state", draw);
   draw();
-  return () => model.off("change:state", draw);
+  return () => { forget(); model.off("change:state", draw); };
 }
 
 export default { render };

@@ -14,7 +14,7 @@ import traitlets
 
 from diffrec_lite.lessons.dcrec import figures
 from diffrec_lite.widgets import style
-from diffrec_lite.widgets.explorer import CSS, Board, chosen, script
+from diffrec_lite.widgets.explorer import CSS, Board, chosen, question, script
 
 LOSSES = ("L_T", "L_t", "L_z")
 # Each control: the column of the record, the label, and how its values are written, in their order.
@@ -101,6 +101,25 @@ class LossBalance(Board):
         return f"{chosen(self.data['controls'], self.state)}, batch {self.data['batches'][self.state[-1]]}"
 
 
+def asked(record: pd.DataFrame) -> dict[str, Any]:
+    """The question before the explorer: which change, made alone, keeps the books of the printed balance apart.
+
+    They count as apart when more than half of their squared length still tells one from another at the last look.
+    """
+    changes = {"L_T switched off": {"prior": 0}, "L_t's target detached": GUIDED["Detach the target"]}
+    changes["L_z ten times as loud"] = {"ranking": 10}
+    left = [balance_of(record, **{**AS_PRINTED, **change}).iloc[-1]["apart"] for change in changes.values()]
+    options = {name: tuple(other == name for other in changes) for name in changes}
+    options |= {"either of the last two": (False, True, True), "none of the three": (False, False, False)}
+    said = "; ".join(f"{name}, {100 * share:.0f} %" for name, share in zip(changes, left, strict=True))
+    return question(
+        "As printed, all books become one. Which change, made alone, keeps them apart?",
+        list(options),
+        list(options.values()).index(tuple(share > 0.5 for share in left)),
+        f"Share of their squared length that tells books apart at the end: {said}.",
+    )
+
+
 def loss_balance(record: pd.DataFrame, popularity: float) -> LossBalance:
     """The explorer over a record of tools/loss_balance.py; `popularity` is the HR@5 of recommending what sells."""
     values = {name: list(texts) for name, (_, texts) in CONTROLS.items()}
@@ -132,7 +151,7 @@ def loss_balance(record: pd.DataFrame, popularity: float) -> LossBalance:
         "popularity": round(popularity, 4),
         "top": 0.05 * -(-record["HR@5"].max() // 0.05),
     }
-    return LossBalance(data=data, state=[*guided[0]["state"], last])
+    return LossBalance(data=data, ask=asked(record), state=[*guided[0]["state"], last])
 
 
 def _rounded(looks: pd.DataFrame, name: str) -> list[list[float]]:

@@ -183,3 +183,13 @@ def test_every_record_of_the_course_can_be_shown():
         lines = [text.get_window_extent() for text in fig.axes[1].texts]
         assert len(lines) > 1 and not any(a.overlaps(b) for a, b in pairwise(lines))
         assert lines[-1].y0 > 0  # the last one is not cut off
+
+
+def test_the_question_is_answered_by_the_records(recorded):
+    runs = [record("gap", 0.02), record("sasrec", 0.04), record("dcrec", 0.05)]  # all gain .001: the lowest most
+    ask = explorer.cost_explorer(recorded(*runs)).ask
+    assert ask["options"][ask["right"]] == "counts, learns nothing"
+    assert "network without diffusion, 2.5 %; diffusion model, 2.0 %" in ask["told"]
+    runs[1]["test_filtered"] = {name: 2 * number for name, number in runs[1]["test"].items()}
+    ask = explorer.cost_explorer(recorded(*runs)).ask
+    assert ask["options"][ask["right"]] == "network without diffusion"

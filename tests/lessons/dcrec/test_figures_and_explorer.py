@@ -165,3 +165,14 @@ def test_what_a_collapsed_model_still_knows_is_popularity_and_only_the_lengths_h
         last = COLLAPSE.loc[0.05, False, positions].loc[12]
         assert last["HR@5"] < last["HR@5 inner"] == pytest.approx(floor, abs=0.002)
         assert COLLAPSE.loc[0.05, True, positions].loc[12, "HR@5"] > 3 * floor
+
+
+def test_the_question_is_answered_by_the_record(record, widget):
+    ask = widget.ask
+    assert ask["options"][ask["right"]] == "either of the last two"
+    looks = lesson.explorer.balance_of(record, **{**lesson.explorer.AS_PRINTED, "ranking": 10})
+    assert f"L_z ten times as loud, {100 * looks.iloc[-1]['apart']:.0f} %" in ask["told"]
+    other = record.copy()
+    other.loc[other.ranking == 10, "apart"] = 0.1
+    ask = lesson.explorer.asked(other)
+    assert ask["options"][ask["right"]] == "L_t's target detached"
