@@ -1,6 +1,6 @@
 """Notebook 08 in a real browser: the balance of the losses moves by buttons, pickers and keys, with no kernel too."""
 
-from browser.lab import look, run_notebook
+from browser.lab import command, look, run_notebook
 from playwright.sync_api import expect
 
 
@@ -33,6 +33,8 @@ def test_the_balance_of_the_losses_moves(lab, page):
 
     root.get_by_role("button", name="Detach the target").click()
     for width in (1400, 1100, 400):
+        if width == 400:
+            command(page, "application:toggle-left-area")  # on a narrow page the list of files covers the notebook
         page.set_viewport_size({"width": width, "height": 1000})
         root.scroll_into_view_if_needed()
         box = root.bounding_box()
