@@ -67,6 +67,10 @@ class Family:
             len(values),
         )
 
+    def validation(self, metric: str = "NDCG@10") -> float:
+        """The mean of a metric of the validation readers, on whom settings and models are chosen."""
+        return mean(run["val"][metric] for run in self.runs)
+
     def seconds(self, of: str = "seconds") -> float:
         """The mean seconds of training ("seconds") or of all evaluations at its end ("evaluation_seconds")."""
         return mean(run[of] for run in self.runs)

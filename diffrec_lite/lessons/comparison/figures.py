@@ -174,7 +174,7 @@ def _apart(a: Any, b: Any) -> str:
 def bar(families: Sequence[Family], dataset: str) -> Family | None:
     """The counting rule that every trained model has to clear: the best on the validation readers, by NDCG@10."""
     rules = [f for f in families if f.dataset == dataset and kind(f.model) == "counting"]
-    return max(rules, key=lambda f: f.runs[0]["val"]["NDCG@10"], default=None)
+    return max(rules, key=Family.validation, default=None)
 
 
 def told(families: Sequence[Family], datasets: Sequence[str]) -> Iterator[str]:
@@ -221,7 +221,7 @@ def _against(families: Sequence[Family], dataset: str) -> Iterator[str]:
         if family.dataset == dataset and not family.changes and kind(family.model) in groups:
             groups[kind(family.model)].append(family)
     if all(groups.values()):
-        best = {name: max(of, key=lambda f: f.runs[0]["val"]["NDCG@10"]) for name, of in groups.items()}
+        best = {name: max(of, key=Family.validation) for name, of in groups.items()}
         for protocol, name in PROTOCOLS:
             plain, noisy = best["network"].score("NDCG@5", protocol), best["diffusion"].score("NDCG@5", protocol)
             yield (
