@@ -198,5 +198,7 @@ def test_the_question_is_answered_by_the_records(recorded):
 def test_the_best_model_is_chosen_on_the_validation_readers_of_all_its_seeds(recorded):
     runs = [record("gap", 0.02), record("sasrec", 0.04), record("diffurec", 0.05, val=0.06)]
     runs += [record("dcrec", 0.055, seed=0, val=0.07), record("dcrec", 0.055, seed=1, val=0.04)]  # lucky at first
-    said = [sentence for sentence in figures.told(recorded(*runs), ("beauty",)) if "of the diffusion models" in sentence]
+    said = [
+        sentence for sentence in figures.told(recorded(*runs), ("beauty",)) if "of the diffusion models" in sentence
+    ]
     assert len(said) == 2 and all("of the diffusion models diffurec;" in sentence for sentence in said)
