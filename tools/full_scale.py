@@ -78,6 +78,7 @@ WORTH = [
     *(Job(data, model, "paper") for data in REAL for model in ("dcrec", "diffurecsys", "diffurec", "sasrec")),
     *(Job("toys", "dcrec", "paper", name, changes) for name, changes in SWITCHES.items()),
     *(Job(data, "diffurecsys", "paper", "norm", ("input_norm=true", "epochs=12")) for data in REAL),
+    Job("toys", "diffurecsys", "paper", "start", ("item_std=1.0", "epochs=12")),
     Job("yelp", "dcrec", "paper"),
     Job("ml-1m", "diffurecsys", "paper"),
 ]

@@ -40,6 +40,7 @@ LABELS = {
     "diffurec_repaired": "DiffuRec",
     "diffurecsys_paper": "DiffuRecSys as printed (`paper`)",
     "diffurecsys_paper_norm": "DiffuRecSys as printed, but for a layer norm on what is read (12 epochs only)",
+    "diffurecsys_paper_start": "DiffuRecSys as printed, but for item vectors that begin at N(0, 1) (12 epochs only)",
     "diffurecsys_repaired_unbiased": "DiffuRecSys without the bias on what was read",
     "diffurecsys_repaired_light": "DiffuRecSys with less dropout, eight epochs",
     "diffurecsys_repaired": "DiffuRecSys",
