@@ -69,7 +69,7 @@ WORTH = [
     *(Job(data, model, "repaired") for model in ("bert4rec", "bprmf") for data in REAL),
     *(Job(data, "sasrec", "repaired", "bce", BCE) for data in REAL),
     *(Job(data, "sasrec", "repaired", "untied", ("tied=false",)) for data in REAL),
-    *(Job("yelp", model, "repaired") for model in ("dcrec", "diffurecsys")),
+    *(Job("yelp", model, "repaired") for model in ("dcrec", "diffurecsys", "sasrec", "hybrid")),
     Job("ml-1m", "diffurecsys", "repaired"),
     Job("ml-1m", "dcrec", "repaired", "", HALF),
     Job("ml-1m", "diffurecsys", "repaired", "light", (*HALF, *LIGHT)),
