@@ -6,7 +6,7 @@ Three things are killed (SIGKILL): a first training, one that extends a run, and
 model. Half of the kills come after a random time, half right before or after a random change of the disk. After each,
 `evaluate` must give the result of the older run or of an epoch of the newer one (a first training may have none yet),
 and `train --resume`, or `--overwrite` where the older run still stands, must end with the files of an undisturbed run,
-byte for byte. Needs fork, so not Windows.
+byte for byte. Needs fork and SIGKILL, so not Windows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from collections import Counter
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
 from diffrec_lite import cli
@@ -41,7 +40,9 @@ class Killer:
     """What undisturbed runs leave, and then one kill after another, in folders below `place`."""
 
     def __init__(self, place: Path) -> None:
-        torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # loads what every child would have to load again
+        # Not of this process, whose GPU a fork could not use, but of a server that has loaded what every child needs.
+        self.children = multiprocessing.get_context("forkserver")
+        self.children.set_forkserver_preload(["torch._dynamo", "diffrec_lite.cli", "diffrec_lite.training.run", __name__])
         self.place = place
         self.data = place / "log.csv"
         rows = (f"u{u},i{(u * 5 + j * (1 + u % 3)) % 12},{j}" for u in range(24) for j in range(6))
@@ -72,7 +73,7 @@ class Killer:
 
     def in_child(self, arguments: list[object], after: float | None = None, change: int | None = None) -> int:
         """Run a command in a child that is killed after some seconds, or at a change; its exit code (-9: killed)."""
-        child = multiprocessing.get_context("fork").Process(target=_run, args=(arguments, change))
+        child = self.children.Process(target=_run, args=(arguments, change))
         child.start()
         child.join(after)
         if child.is_alive():

@@ -148,7 +148,7 @@ def rehearse(model: Recommender, dataset: SequenceDataset, recipe: Recipe, preci
     device = device_of(model)
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         evaluate(model, dataset, "val", steps=recipe.val_steps, users=8)
-        twin = copy.deepcopy(model).train()
+        twin = copy.deepcopy(model).to(device).train()  # a copied GRU lies in pieces until it is moved
         optimizer = recipe.make_optimizer(twin)
         batch = typical(examples(model, dataset), recipe.batch_size, model.max_len)
         batch = Batch(*(column.to(device) for column in batch))
