@@ -42,7 +42,9 @@ class Killer:
     def __init__(self, place: Path) -> None:
         # Not of this process, whose GPU a fork could not use, but of a server that has loaded what every child needs.
         self.children = multiprocessing.get_context("forkserver")
-        self.children.set_forkserver_preload(["torch._dynamo", "diffrec_lite.cli", "diffrec_lite.training.run", __name__])
+        self.children.set_forkserver_preload(
+            ["torch._dynamo", "diffrec_lite.cli", "diffrec_lite.training.run", __name__]
+        )
         self.place = place
         self.data = place / "log.csv"
         rows = (f"u{u},i{(u * 5 + j * (1 + u % 3)) % 12},{j}" for u in range(24) for j in range(6))
