@@ -71,9 +71,9 @@ class Family:
         """The mean of a metric of the validation readers, on whom settings and models are chosen."""
         return mean(run["val"][metric] for run in self.runs)
 
-    def seconds(self, of: str = "seconds") -> float:
-        """The mean seconds of training ("seconds") or of all evaluations at its end ("evaluation_seconds")."""
-        return mean(run[of] for run in self.runs)
+    def seconds(self, of: str = "seconds") -> dict[str, float]:
+        """The mean seconds on each device: of training, or of all evaluations at its end ("evaluation_seconds")."""
+        return {device: mean(run[of] for run in self.runs if run["device"] == device) for device in self.devices}
 
     @property
     def precision(self) -> str:
@@ -81,9 +81,9 @@ class Family:
         return ", ".join(sorted({run["precision"] for run in self.runs}))
 
     @property
-    def devices(self) -> str:
+    def devices(self) -> list[str]:
         """What the runs were made on."""
-        return "; ".join(sorted({run["device"] for run in self.runs}))
+        return sorted({run["device"] for run in self.runs})
 
 
 def recorded(folder: Path | None = None) -> list[Family]:

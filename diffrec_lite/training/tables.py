@@ -150,12 +150,15 @@ def table_2_records(families: list[Family]) -> Table:
             },
             "runs": len(family.runs),
             "precision": family.precision,
-            "device": family.devices,
-            "seconds": round(family.seconds()),
+            "device": "; ".join(family.devices),
+            "seconds": "; ".join(f"{seconds:.0f}" for seconds in family.seconds().values()),
         }
         for family in families
     ]
-    note = "Test readers. Seconds are those of training, on busy computers: read their order of magnitude."
+    note = (
+        "Test readers. Seconds are those of training, the mean on each device. The computers were busy: read their "
+        "order of magnitude."
+    )
     return Table("table_2_records", "Table II, continued. All recorded runs", note, pd.DataFrame(rows))
 
 

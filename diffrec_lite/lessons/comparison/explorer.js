@@ -24,17 +24,19 @@ function amount(value) {
   return value >= 100 ? Math.round(value).toLocaleString("en") : value >= 1 ? value.toFixed(0) : value.toFixed(2);
 }
 
-// What one state shows: the runs of a data set, the best first, and the sentence below the chart.
-function view({ choices, points }, state) {
+// What one state shows: the runs of a data set, the best first, and the sentences below the chart.
+function view({ choices, points, untimed }, state) {
   const [dataset, protocol, metric] = choices.map((texts, k) => texts[state[k]]);
-  const shown = points.filter((p) => p.dataset === dataset)
+  const here = points.filter((p) => p.dataset === dataset);
+  const shown = here.filter((p) => p.costs[state[3]] !== null)
     .map((p) => ({ ...p, cost: p.costs[state[3]], score: p.scores[protocol][metric] }))
     .sort((a, b) => b.score[0] - a.score[0]);
   const best = shown[0], counted = shown.find((p) => p.kind === "counting");
   const told = `${dataset}, ${protocol}. Best recorded ${metric}: ${best.score[0].toFixed(4)}, ${best.label}.` +
     (counted && counted !== best
       ? ` Of the rules that count, ${counted.label} comes highest: ${Math.round((100 * counted.score[0]) / best.score[0])} % of it.`
-      : "");
+      : "") +
+    (shown.length < here.length ? ` ${untimed[dataset]}` : "");
   return { shown, told };
 }
 
@@ -53,7 +55,8 @@ function render({ model, el }) {
     entry.append(` ${text}`);
   }
   const [datasets, protocols, metrics] = data.choices.map((texts) => texts.map((_, i) => i));
-  const states = datasets.flatMap((d) => protocols.flatMap((p) => metrics.map((m) => [d, p, m, 0])));
+  const costs = data.choices[3].map((_, i) => i);
+  const states = datasets.flatMap((d) => protocols.flatMap((p) => metrics.flatMap((m) => costs.map((c) => [d, p, m, c]))));
   const readout = makePlace(root, states.map((state) => view(data, state).told), "drl-readout");
   const scroll = make("div", root, undefined, "cx-scroll");
   scroll.tabIndex = 0;
@@ -101,7 +104,7 @@ function render({ model, el }) {
       const row = make("tr", body);
       const [value, from, to] = p.score.map((number) => number.toFixed(4));
       const spent = place === 2 && p.kind === "counting" ? "none" : amount(p.cost);
-      for (const text of [i + 1, p.label, value, `${from} to ${to}`, spent, p.runs, p.device]) make("td", row, text);
+      for (const text of [i + 1, p.label, value, `${from} to ${to}`, spent, p.runs, p.devices.join("; ")]) make("td", row, text);
     });
   }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -33,17 +34,20 @@ def weights(family: Family) -> int:
     return sum(weight.numel() for weight in model.parameters())
 
 
-def point(family: Family) -> dict[str, Any]:
-    """One mark of the chart: its costs, and [value, low, high] for each protocol and metric."""
+def point(family: Family, device: str) -> dict[str, Any]:
+    """One mark of the chart: its costs, and [value, low, high] for each protocol and metric.
+
+    Seconds are those on `device`, None for a family that has no run there: seconds of two devices do not compare.
+    """
+    seconds = [family.seconds(of).get(device) for of in ("seconds", "evaluation_seconds")]
     return {
         "dataset": family.dataset,
         "label": f"{family.label} ({family.preset})",
         "kind": figures.kind(family.model),
-        "device": family.devices,
+        "devices": family.devices,
         "runs": len(family.runs),
         "costs": [
-            max(family.seconds(), 0.01),
-            max(family.seconds("evaluation_seconds"), 0.01),
+            *(None if spent is None else max(spent, 0.01) for spent in seconds),
             max(weights(family), 1),  # a log scale has no 0: what counts stands at its left end
         ],
         "scores": {
@@ -62,14 +66,19 @@ def chart(families: Sequence[Family]) -> dict[str, Any]:
     On one data set the axis of a cost never changes, and that of a metric is one for both protocols: what moves is the
     model.
     """
-    points = [point(family) for family in families]
+    devices: dict[str, Counter[str]] = {}
+    for family in families:
+        devices.setdefault(family.dataset, Counter()).update(run["device"] for run in family.runs)
+    timed_on = {dataset: count.most_common(1)[0][0] for dataset, count in devices.items()}
+    points = [point(family, timed_on[family.dataset]) for family in families]
     datasets = sorted({p["dataset"] for p in points}, key=lambda name: (name != FIRST, name))
     points.sort(key=lambda p: -p["scores"]["unfiltered"][METRICS[0]][0])
     printed = {d: {m: figures.printed(d, m) for m in METRICS} for d in datasets}
     tops, ranges = {}, {}
     for dataset in datasets:
         costs = [p["costs"] for p in points if p["dataset"] == dataset]
-        ranges[dataset] = [[min(column) / ROOM, max(column) * ROOM] for column in zip(*costs, strict=True)]
+        columns = [[cost for cost in column if cost is not None] for column in zip(*costs, strict=True)]
+        ranges[dataset] = [[min(column) / ROOM, max(column) * ROOM] for column in columns]
         for metric in METRICS:
             ends = [p["scores"][name][metric][2] for p in points if p["dataset"] == dataset for name in PROTOCOLS]
             tops[f"{dataset}/{metric}"] = round(1.08 * max([*ends, *printed[dataset][metric].values()]), 4)
@@ -77,11 +86,22 @@ def chart(families: Sequence[Family]) -> dict[str, Any]:
         "title": "Accuracy against cost",
         "points": points,
         "printed": printed,
+        "untimed": {dataset: untimed(points, dataset, timed_on[dataset]) for dataset in datasets},
         "tops": tops,
         "ranges": ranges,
         "choices": [datasets, list(PROTOCOLS), list(METRICS), list(COSTS)],
         "kinds": {name: text for name, (text, _, _) in figures.KINDS.items()},
     }
+
+
+def untimed(points: Sequence[dict[str, Any]], dataset: str, device: str) -> str:
+    """Which models of a data set have no seconds, in a sentence; "" where all have."""
+    names = [p["label"] for p in points if p["dataset"] == dataset and None in p["costs"]]
+    return (
+        f"Not here, since seconds of two devices do not compare: no run on {device} of {', '.join(names)}."
+        if names
+        else ""
+    )
 
 
 def asked(data: dict[str, Any]) -> dict[str, Any]:
@@ -104,16 +124,18 @@ def asked(data: dict[str, Any]) -> dict[str, Any]:
 def view(data: dict[str, Any], state: Sequence[int]) -> dict[str, Any]:
     """What the explorer shows in one state, the places of the four choices."""
     dataset, protocol, metric, cost = (of[place] for of, place in zip(data["choices"], state, strict=True))
+    here = [p for p in data["points"] if p["dataset"] == dataset]
     shown = [
         {**p, "cost": p["costs"][state[3]], "score": p["scores"][protocol][metric]}
-        for p in data["points"]
-        if p["dataset"] == dataset
+        for p in here
+        if p["costs"][state[3]] is not None
     ]
     return {
         "dataset": dataset,
         "protocol": protocol,
         "metric": metric,
         "cost": cost,
+        "untimed": data["untimed"][dataset] if len(shown) < len(here) else "",
         "points": sorted(shown, key=lambda p: -p["score"][0]),
         "printed": data["printed"][dataset][metric],
         "x": data["ranges"][dataset][state[3]],

@@ -116,15 +116,18 @@ def slices(tables: Mapping[str, pd.DataFrame], metric: str) -> Figure:
 
 def cost_chart(view: Mapping[str, Any]) -> Figure:
     """One state of the explorer (`explorer.view`): a metric against a cost on a log scale; numbers name the models."""
-    fig, (ax, side) = style.axes(1, 2, size=(8.6, 4.2), width_ratios=[1.6, 1])
-    row = 0.0
+    lines = [f"{i}  {point['label']}: {point['score'][0]:.4f}" for i, point in enumerate(view["points"], start=1)]
+    lines = [fill(line, 44, subsequent_indent="     ") for line in [*lines, view["untimed"]] if line]
+    rows = sum(1 + 0.8 * line.count("\n") for line in lines)
+    fig, (ax, side) = style.axes(1, 2, size=(8.6, max(4.2, 0.9 + 0.16 * rows)), width_ratios=[1.6, 1])
     for number, point in enumerate(view["points"], start=1):
         _, colour, marker = KINDS[point["kind"]]
         value, low, high = point["score"]
         ax.plot([point["cost"]] * 2, [low, high], color=colour, lw=1.2)
         ax.plot(point["cost"], value, marker, color=colour, markersize=13)
         ax.text(point["cost"], value, str(number), ha="center", va="center", fontsize=7.5, color="white", weight="bold")
-        line = fill(f"{number}  {point['label']}: {value:.4f}", 44, subsequent_indent="     ")
+    row = 0.0
+    for line in lines:
         side.text(0, row, line, va="top", fontsize=8, color=style.INK, linespacing=1)
         row += 1 + 0.8 * line.count("\n")
     for system, value in view["printed"].items():
@@ -133,7 +136,7 @@ def cost_chart(view: Mapping[str, Any]) -> Figure:
         text = f"{system}, printed "
         ax.text(view["x"][0], value, text, va="bottom" if above else "top", fontsize=8, color=style.TARGET)
     ax.set(xscale="log", xlim=view["x"], ylim=view["y"], xlabel=view["cost"], ylabel=view["metric"])
-    side.set(xlim=(0, 1), ylim=(max(12.0, row), 0), title=f"{view['dataset']}, {view['protocol']}")
+    side.set(xlim=(0, 1), ylim=(max(12.0, rows), 0), title=f"{view['dataset']}, {view['protocol']}")
     side.axis("off")
     return fig
 

@@ -158,6 +158,21 @@ def test_the_axes_stay_when_the_protocol_changes_and_hold_every_mark(families):
             assert one["x"][0] < p["cost"] < one["x"][1] and p["score"][2] <= one["y"][1]
 
 
+def test_seconds_of_two_devices_are_never_compared(recorded):
+    """A model's seconds are those on the device of most runs; without a run there it has none."""
+    runs = [record("gap", 0.04), *(record("dcrec", 0.05, seed=seed) for seed in range(2)), record("sasrec", 0.06)]
+    for run in (runs[2], runs[3]):
+        run |= {"device": "cuda: fast", "seconds": 1.0, "evaluation_seconds": 0.1}
+    families = recorded(*runs, record("bprmf", 0.03))
+    data = explorer.chart(families)
+    for cost, dcrec in ((0, 12.5), (1, 0.5)):
+        found = explorer.view(data, [0, 0, 0, cost])
+        assert {p["label"]: p["cost"] for p in found["points"]}["dcrec (repaired)"] == dcrec
+        assert "sasrec" not in str(found["points"]) and "no run on cpu of sasrec (repaired)." in found["untimed"]
+    assert len(explorer.view(data, [0, 0, 0, 2])["points"]) == 4 and not explorer.view(data, [0, 0, 0, 2])["untimed"]
+    assert next(f for f in families if f.model == "dcrec").seconds() == {"cpu": 12.5, "cuda: fast": 1.0}
+
+
 def test_weights_are_counted_in_the_model_itself(families):
     by_model = {family.model: explorer.weights(family) for family in families}
     assert by_model["gap"] == by_model["markov"] == 0
@@ -178,11 +193,12 @@ def test_every_record_of_the_course_can_be_shown():
     data = explorer.chart(families)
     assert len(data["points"]) == len(families) > 0
     for dataset in range(len(data["choices"][0])):
-        fig = figures.cost_chart(explorer.view(data, [dataset, 0, 0, 2]))
-        fig.canvas.draw()
-        lines = [text.get_window_extent() for text in fig.axes[1].texts]
-        assert len(lines) > 1 and not any(a.overlaps(b) for a, b in pairwise(lines))
-        assert lines[-1].y0 > 0  # the last one is not cut off
+        for cost in (0, 2):
+            fig = figures.cost_chart(explorer.view(data, [dataset, 0, 0, cost]))
+            fig.canvas.draw()
+            lines = [text.get_window_extent() for text in fig.axes[1].texts]
+            assert len(lines) > 1 and not any(a.overlaps(b) for a, b in pairwise(lines))
+            assert lines[-1].y0 > 0  # the last one is not cut off
 
 
 def test_the_question_is_answered_by_the_records(recorded):
