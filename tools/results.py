@@ -61,6 +61,7 @@ SHORT = {  # the rows of README's table
     "diffurecsys_repaired_light": "DiffuRecSys, our recipe with less dropout",
     "diffurecsys_paper": "DiffuRecSys, the printed recipe",
     "dcrec_repaired": "DCRec, our recipe",
+    "dcrec_repaired_light": "DCRec, our recipe with less dropout",
     "dcrec_paper": "DCRec, the printed recipe",
     "hybrid_repaired": "hybrid of both",
     "sasrec_repaired": "SASRec, no diffusion",

@@ -112,11 +112,13 @@ def table_4_cost(paths: Iterable[Path] | None = None) -> Table:
                         "precision": way["precision"],
                         "examples a second": way["per_second"],
                         "times the plain way": way["ratio"],
+                        "model": record["model"],
+                        "device": record["device"],
                         "record": path.stem,
                     }
                 )
     note = (
-        "One thread of a shared computer: read the ratios. DCRec's paper shows seconds that grow linearly with the "
+        "On a CPU, one thread of a shared computer: read the ratios of one record. DCRec's paper shows seconds that grow linearly with the "
         "number of steps; we have not read them off its figure. The table's number is ours."
     )
     return Table("table_4_cost", "Table IV, continued. What steps cost", note, pd.DataFrame(rows))
