@@ -93,7 +93,7 @@ def bars(families: Sequence[Family], datasets: Sequence[str], metric: str) -> Fi
         for (system, value), dash in zip(printed(dataset, metric).items(), (":", "--"), strict=False):
             ax.axvline(value, color=style.TARGET, linestyle=dash, label=f"{system}, printed")
         ax.set_yticks(range(len(here)), labels=[fill(f"{f.label} ({f.preset})", 32) for f in here], fontsize=7.5)
-        ax.set(title=dataset, xlabel=f"{metric} (hollow: seen-filtered)", xlim=(0, None))
+        ax.set(title=dataset, xlabel=f"{metric} (hollow: seen-filtered)", xlim=(0, None), ylim=(-0.7, len(here) - 0.3))
         ax.legend(fontsize=7.5, loc="lower right")
     return fig
 
