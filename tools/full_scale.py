@@ -73,7 +73,7 @@ WORTH = [
     Job("ml-1m", "diffurecsys", "repaired"),
     Job("ml-1m", "dcrec", "repaired", "", HALF),
     Job("ml-1m", "diffurecsys", "repaired", "light", (*HALF, *LIGHT)),
-    Job("ml-1m", "dcrec", "repaired", "light", (*HALF, *LIGHT)),
+    *(Job("ml-1m", model, "repaired", "light", (*HALF, *LIGHT)) for model in ("dcrec", "sasrec")),
     Job("yelp", "dcrec", "repaired", "unbiased", ("seen_bias=false",)),
     Job("toys", "diffurecsys", "repaired", "unbiased", ("seen_bias=false",)),
     *(Job(data, model, "paper") for data in REAL for model in ("dcrec", "diffurecsys", "diffurec", "sasrec")),

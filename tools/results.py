@@ -33,6 +33,7 @@ LABELS = {
     "sasrec_paper": "SASRec (`paper`)",
     "sasrec_repaired_bce": "SASRec, one random negative",
     "sasrec_repaired_untied": "SASRec, two item tables",
+    "sasrec_repaired_light": "SASRec, softmax over the catalogue, less dropout, eight epochs",
     "sasrec_repaired": "SASRec, softmax over the catalogue",
     "adrec_repaired": "ADRec",
     "diffurec_paper": "DiffuRec as printed (`paper`)",
