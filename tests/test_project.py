@@ -178,7 +178,11 @@ def test_the_data_that_the_package_looks_for_travel_in_the_wheel():
 def test_every_notebook_tool_and_target_that_a_page_names_exists(page):
     readme = (ROOT / page).read_text(encoding="utf-8")
     words = {word.strip("`.,:;()[]") for word in readme.replace("](", " ").split()}
-    paths = {w for w in words if w.startswith(("tools/", "notebooks/", "data/", "diffrec_lite/", "tests/", ".ci/"))}
+    paths = {
+        w
+        for w in words
+        if w.startswith(("tools/", "experiments/", "notebooks/", "data/", "diffrec_lite/", "tests/", ".ci/"))
+    }
     stands_for_others = ("*", "<", "N", "TOPIC")
     missing = {p for p in paths if not any(c in p for c in stands_for_others) and not (ROOT / p).exists()}
     assert not missing

@@ -1,4 +1,4 @@
-"""Every tool says what it is before it does anything, and refuses what is not there."""
+"""Every tool and every experiment says what it is before it does anything, and refuses what is not there."""
 
 import runpy
 import sys
@@ -6,20 +6,21 @@ from pathlib import Path
 
 import pytest
 
-TOOLS = Path(__file__).parents[1] / "tools"
-PROGRAMS = sorted(path for path in TOOLS.glob("*.py") if "__main__" in path.read_text(encoding="utf-8"))
+ROOT = Path(__file__).parents[1]
+FILES = [path for folder in ("tools", "experiments") for path in sorted((ROOT / folder).glob("*.py"))]
+PROGRAMS = {path.stem: path for path in FILES if "__main__" in path.read_text(encoding="utf-8")}
 OF_NOTEBOOKS = ("book", "claims", "lint_notebooks", "notebooks", "slides", "student")
 
 
 def run(name, *arguments, monkeypatch):
-    path = TOOLS / f"{name}.py"
+    path = PROGRAMS[name]
     monkeypatch.setattr(sys, "argv", [str(path), *arguments])
     with pytest.raises(SystemExit) as stopped:
         runpy.run_path(str(path), run_name="__main__")
     return stopped.value.code
 
 
-@pytest.mark.parametrize("name", [path.stem for path in PROGRAMS])
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_a_tool_can_be_asked_what_it_does(name, monkeypatch, capsys):
     assert run(name, "--help", monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out.startswith("usage: ")

@@ -39,7 +39,7 @@ NO_CLAIMS = ("Quiz", "Predict")
 NUMBER = re.compile(
     r"(?<![\w.,/–-])(?<!eader )(?<!arXiv )(?:\d{1,3}(?:,\d{3})+|\d*\.\d+|\d+)(?![\w]|[.,]\d)(?P<percent>\s?%)?"
 )
-FILE = re.compile(r"\b(?:data/(?:runs|published)|tools)/\w+\.\w+")
+FILE = re.compile(r"\b(?:data/(?:runs|published)|tools|experiments)/\w+\.\w+")
 LEDGER = "data/published/ledger.csv"
 YEAR = range(1900, 2100)
 

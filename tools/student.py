@@ -31,9 +31,8 @@ from notebooks import ROOT, course, normalise, takes_notebooks
 
 BUILD = ROOT / "build"
 # What a learner needs to start, beside the notebooks.
-FILES = ("diffrec_lite", "data", "pyproject.toml", "environment.yml", "LICENSE")
+FILES = ("diffrec_lite", "data", "experiments", "pyproject.toml", "environment.yml", "LICENSE")
 TOOLS = ("tools/install_torch.py", "tools/jupyterlab.json")
-NAMED = re.compile(r"tools/\w+\.py")  # in a notebook: what made a record that it shows
 README = """# diffrec-lite, for students
 
 With Python 3.11 or newer and make, `make lab` opens the first notebook; it installs what it needs into `.venv`.
@@ -70,8 +69,8 @@ def student(paths: Sequence[Path], out: Path) -> list[Path]:
 
 
 def _tracked() -> list[str]:
-    """The files under FILES, TOOLS and NAMED that git knows; without git, all but what Python compiled."""
-    wanted = (*FILES, *TOOLS, *{name for path in course() for name in NAMED.findall(path.read_text(encoding="utf-8"))})
+    """The files under FILES and TOOLS that git knows; without git, all but what Python compiled."""
+    wanted = (*FILES, *TOOLS)
     listed = subprocess.run(["git", "ls-files", "--", *wanted], cwd=ROOT, capture_output=True, text=True)
     found = listed.stdout.splitlines() if listed.returncode == 0 else []
     if not found:

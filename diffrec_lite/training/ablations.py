@@ -40,7 +40,7 @@ def table_3() -> Table:
     note = (
         "HR@5. Ours at one denoising step, on validation readers: compare the order of variants, not the numbers. "
         "Losses, lambda schedules and the noise on the target alone are read by eye from the paper's figures. "
-        "The number of this table is ours. Made by tools/conditions.py and tools/repairs.py."
+        "The number of this table is ours. Made by experiments/conditions.py and experiments/repairs.py."
     )
     return Table("table_3", "Table III. Conditions, losses and repairs of DCRec", note, pd.DataFrame(rows))
 
@@ -78,9 +78,9 @@ def table_4_steps() -> Table:
         row |= numbers(name, Score(of.mean(), of.std(), of.min(), of.max(), len(of)))
     frame = pd.DataFrame([{"steps": name, **row} for name, row in rows.items()])
     note = (
-        f"Published: DCRec, read by eye. Ours: tools/chains.py, T = {T}, validation readers, {chains.seed.nunique()} "
-        "seeds; signal 1 is the printed loudness of the item vectors beside the noise, 0.1 the repaired one. The "
-        "table's number is ours."
+        f"Published: DCRec, read by eye. Ours: experiments/chains.py, T = {T}, validation readers, "
+        f"{chains.seed.nunique()} seeds; signal 1 is the printed loudness of the item vectors beside the noise, 0.1 "
+        "the repaired one. The table's number is ours."
     )
     return Table("table_4_steps", "Table IV. Denoising steps: HR@5", note, frame)
 

@@ -1,7 +1,7 @@
 """What the recorded runs say: one `Family` for all the runs that differ in seed or precision alone, and its scores.
 
 A record is the run.json that `diffrec-lite train` writes; those that come with the course lie in data/runs and are made
-by `tools/full_scale.py`.
+by `experiments/full_scale.py`.
 """
 
 from __future__ import annotations

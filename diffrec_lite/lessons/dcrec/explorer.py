@@ -1,6 +1,6 @@
 """The explorer of notebook 08: weigh DCRec's three losses, and see which one pulls, and what becomes of the books.
 
-It shows the runs of data/runs/loss_balance.csv, made by tools/loss_balance.py, and trains nothing.
+It shows the runs of data/runs/loss_balance.csv, made by experiments/loss_balance.py, and trains nothing.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def asked(record: pd.DataFrame) -> dict[str, Any]:
 
 
 def loss_balance(record: pd.DataFrame, popularity: float) -> LossBalance:
-    """The explorer over a record of tools/loss_balance.py; `popularity` is the HR@5 of recommending what sells."""
+    """The explorer over what experiments/loss_balance.py recorded; `popularity` is the HR@5 of what sells."""
     values = {name: list(texts) for name, (_, texts) in CONTROLS.items()}
     batches = sorted(int(batch) for batch in record.batch.unique())
     states = {}

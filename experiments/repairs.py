@@ -1,7 +1,7 @@
 """Train DCRec as printed, repaired, and with one repair taken back or given at a time: data/runs/dcrec_repairs.csv.
 
-    python tools/repairs.py                     # the bookshop, three seeds; half an hour on a core
-    python tools/repairs.py --dataset beauty    # Amazon Beauty, one seed, repairs only taken back; needs DIFFREC_DATA
+    python experiments/repairs.py                   # the bookshop, three seeds; half an hour on a core
+    python experiments/repairs.py --dataset beauty  # Beauty, one seed, repairs only taken back; needs DIFFREC_DATA
 
 Within a data set all variants have the same size, the same number of epochs, the same batches and the same noise, and
 all are ranked on every validation reader, at one denoising step and at four. Rows that the file holds are not made

@@ -1,6 +1,6 @@
 """The hybrid beside its rivals on the same test readers of Beauty and Toys, seed by seed: data/runs/paired.csv.
 
-    python tools/paired.py        # needs DIFFREC_DATA, and the run folders that tools/full_scale.py leaves
+    python experiments/paired.py        # needs DIFFREC_DATA, and the run folders that experiments/full_scale.py leaves
 
 A record has no ranks, so two records cannot be paired; two run folders can. Every pair whose folders are there is
 compared as `diffrec-lite compare A B` does it, and rows of other pairs stay as they are.
@@ -56,7 +56,7 @@ def main() -> None:
     given = parser.parse_args()
     found = pairs(given.folder, given.seeds)
     if not found:
-        raise SystemExit(f"{given.folder}: no two run folders of a pair; python tools/full_scale.py makes them")
+        raise SystemExit(f"{given.folder}: no two run folders of a pair; python experiments/full_scale.py makes them")
     ranked: dict[str, tuple[Evaluation, Evaluation]] = {}
 
     def both(dataset: str, name: str, seed: int) -> tuple[Evaluation, Evaluation]:

@@ -1,7 +1,7 @@
 """How fast the item vectors of the printed DCRec collapse, and through which of its weights: data/runs/collapse.csv.
 
-    python tools/collapse.py          # six arms, one seed, twelve epochs each; a quarter of an hour on a core
-    python tools/collapse.py FOLDER   # the same of a run that was trained, such as build/full_scale/toys_dcrec_paper_0
+    python experiments/collapse.py         # six arms, one seed, twelve epochs each; a quarter of an hour on a core
+    python experiments/collapse.py FOLDER  # the same of a trained run, as in build/full_scale/toys_dcrec_paper_0
 
 DCRec as printed, at the size of the `quick` preset and with histories of 20 books at most. `item_std` is the standard
 deviation with which item vectors start: 0.05 is ours, 1 is PyTorch's, which the released program leaves. `detached`

@@ -1,6 +1,6 @@
 """What a model whose noised target is loud has learnt to read: data/runs/loud_target.csv.
 
-    python tools/loud_target.py       # one run, some two minutes on an idle core
+    python experiments/loud_target.py       # one run, some two minutes on an idle core
 
 The patient "target loud in x_t" of `sick_runs.py`, trained again. After each epoch all validation readers are asked,
 without dropout and at once: `x_t` says whether the network is given the true next book, noised to a step drawn as in

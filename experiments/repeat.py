@@ -1,8 +1,8 @@
 """Take one training out of each table in data/runs, make it again with the table's command, and compare.
 
-    python tools/repeat.py                      # every table; some minutes
-    python tools/repeat.py leak collapse        # these
-    python tools/repeat.py --seed 1             # other trainings
+    python experiments/repeat.py                      # every table; some minutes
+    python experiments/repeat.py leak collapse        # these
+    python experiments/repeat.py --seed 1             # other trainings
 
 Returns 1 when a number is another one. What was trained on real data is left out.
 """
@@ -37,17 +37,18 @@ TABLES = {
 
 
 def repeated(name: str, seed: int, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of one training as recorded and as made again; the tools and the table are copied to `folder`."""
+    """The rows of one training as recorded and as made again; the experiments and the table are copied to `folder`."""
     command, keys = TABLES[name]
     table = pd.read_csv(RECORDS / f"{name}.csv")
     here = table[table.dataset == "bookshop"] if "dataset" in table else table
     one = here[keys].drop_duplicates().sample(1, random_state=seed)
     taken = table[keys].eq(one.iloc[0]).all(axis=1)
-    shutil.copytree(ROOT / "tools", folder / "tools")
+    shutil.copytree(ROOT / "experiments", folder / "experiments")
     copy = folder / "data" / "runs" / f"{name}.csv"
     copy.parent.mkdir(parents=True)
     table[~taken].to_csv(copy, index=False)
-    ran = subprocess.run([sys.executable, folder / "tools" / command[0], *command[1:]], capture_output=True, text=True)
+    program = folder / "experiments" / command[0]
+    ran = subprocess.run([sys.executable, program, *command[1:]], capture_output=True, text=True)
     if ran.returncode:
         raise SystemExit(f"{' '.join(command)}\n{ran.stderr}")
     made = pd.read_csv(copy)  # and what the table lacked, if it had gaps

@@ -1,7 +1,7 @@
 """Train small models on the bookshop with one part changed, and rank them at several numbers of denoising steps.
 
-    python tools/conditions.py            # data/runs/conditions.csv: DCRec with one condition or both
-    python tools/conditions.py hybrid     # data/runs/hybrid.csv: the hybrid, and what each part of it is worth
+    python experiments/conditions.py            # data/runs/conditions.csv: DCRec with one condition or both
+    python experiments/conditions.py hybrid     # data/runs/hybrid.csv: the hybrid, and what each part of it is worth
 
 Three seeds, some ten minutes each. The base, the first variant, is the `quick` preset's model, trained for six epochs.
 Every other variant differs from it in what is named here and in nothing else: same size, same batches, same noise. All

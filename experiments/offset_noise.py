@@ -1,6 +1,6 @@
 """Train small DiffuRecs on the bookshop with and without offset noise, and record them: data/runs/offset_noise.csv.
 
-    python tools/offset_noise.py           # five arms, five seeds, some six minutes on one core
+    python experiments/offset_noise.py           # five arms, five seeds, some six minutes on one core
 
 The models are those of the `quick` preset, T = 32 and the bias on what was read included, trained for five epochs
 instead of twelve. The arms of one seed start from the same weights and see the same batches and the same noise, so that

@@ -1,6 +1,6 @@
 """Write the tables of RESULTS.md and of README.md from the records in data/runs.
 
-    python tools/results.py            # after a record came
+    python experiments/results.py            # after a record came
 
 A table stands between `<!-- NAME -->` and `<!-- / -->`; nothing else is touched.
 """

@@ -1,6 +1,6 @@
 """Find out why more denoising steps harm a DCRec whose signal is as loud as the noise: data/runs/chains.csv.
 
-    python tools/chains.py            # two variants, three seeds, some three minutes on an idle core
+    python experiments/chains.py            # two variants, three seeds, some three minutes on an idle core
 
 Two models that differ in `signal` alone: 0.1, as repaired, and 1, as printed. Each is trained for six epochs at the
 `quick` preset and ranked on the same 500 validation readers, in these ways:

@@ -1,8 +1,8 @@
 """Train on all data sets, one run after the other, and keep each one's record in data/runs.
 
-    python tools/full_scale.py                          # everything, in order of worth; days on two cores
-    python tools/full_scale.py --only beauty_dcrec      # the runs whose name begins so
-    python tools/full_scale.py --list                   # what is recorded, and what is missing
+    python experiments/full_scale.py                          # everything, in order of worth; days on two cores
+    python experiments/full_scale.py --only beauty_dcrec      # the runs whose name begins so
+    python experiments/full_scale.py --list                   # what is recorded, and what is missing
 
 All but the bookshop needs DIFFREC_DATA. A run whose record is there is not made again, and one that was stopped goes on
 where it was: its folder is build/full_scale/NAME. A record is the run.json that `diffrec-lite train` writes.

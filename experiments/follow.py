@@ -1,7 +1,7 @@
 """Run the command of each record in data/runs again for two epochs, and see whether it follows the recorded curve.
 
-    python tools/follow.py                      # every record; the bookshop's take seconds, real data need DIFFREC_DATA
-    python tools/follow.py bookshop toys_hybrid # the records whose names begin so
+    python experiments/follow.py                      # every record; real data need DIFFREC_DATA
+    python experiments/follow.py bookshop toys_hybrid # the records whose names begin so
 
 Returns 1 when a run leaves its record's curve. Counts have no curve and are not run.
 """

@@ -1,6 +1,6 @@
 """Train DCRec with its three losses weighed in many ways, and record what happens: data/runs/loss_balance.csv.
 
-    python tools/loss_balance.py      # 36 balances, one seed, an epoch of 161 batches each; five minutes on a core
+    python experiments/loss_balance.py  # 36 balances, one seed, an epoch of 161 batches each; five minutes on a core
 
 Everything else is as printed, at the size of the `quick` preset, with histories of 20 books at most. What differs:
 

@@ -1,7 +1,7 @@
 """Train the small models that the notebooks show, and write them to data/checkpoints.
 
-    python tools/checkpoints.py            # all of them
-    python tools/checkpoints.py dcrec      # one
+    python experiments/checkpoints.py            # all of them
+    python experiments/checkpoints.py dcrec      # one
 
 Each folder holds the model (safetensors), its configuration and `run.json`, the record of how it was made.
 """

@@ -1,6 +1,6 @@
 """Train DCRec on a part of the steps only, and see what it knows at t = T, where it is used: data/runs/leak.csv.
 
-    python tools/leak.py              # four choices of t, two signals, two seeds, an epoch each; some minutes
+    python experiments/leak.py              # four choices of t, two signals, two seeds, an epoch each; some minutes
 
 The model is DCRec as printed, at the size of the `quick` preset and with histories of 20 books at most, after two
 repairs that would otherwise hide what is asked here: L_t's target is detached, and the losses are weighed so that L_z
