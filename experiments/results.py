@@ -30,7 +30,7 @@ LABELS = {
     "bprmf_repaired": "BPR-MF",
     "bert4rec_repaired": "BERT4Rec",
     "gru4rec_repaired": "GRU4Rec",
-    "sasrec_paper": "SASRec (`paper`)",
+    "sasrec_paper": "SASRec, every position at once, settings of ours (`paper`)",
     "sasrec_repaired_bce": "SASRec, one random negative",
     "sasrec_repaired_untied": "SASRec, two item tables",
     "sasrec_repaired_light": "SASRec, softmax over the catalogue, less dropout, eight epochs",
@@ -61,7 +61,7 @@ SHORT = {  # the rows of README's table
     "diffurecsys_repaired": "DiffuRecSys, our recipe",
     "diffurecsys_repaired_light": "DiffuRecSys, our recipe with less dropout",
     "diffurecsys_paper": "DiffuRecSys, the printed recipe",
-    "dcrec_repaired": "DCRec, our recipe",
+    "dcrec_repaired": "DCRec, our recipe (MovieLens-1M: eight epochs)",
     "dcrec_repaired_light": "DCRec, our recipe with less dropout",
     "dcrec_paper": "DCRec, the printed recipe",
     "hybrid_repaired": "hybrid of both",
@@ -81,15 +81,18 @@ def rows(dataset: str, families: list[Family]) -> list[list[str]]:
     found = {variant(family): family for family in families if family.dataset == dataset}
     if unnamed := set(found) - set(LABELS):
         raise SystemExit(f"LABELS in {Path(__file__).name} has no name for {', '.join(sorted(unnamed))}")
-    head = [DATA[dataset], *METRICS, *(f"{metric}, seen-filtered" for metric in METRICS), "precision", "records"]
+    filtered_too = [f"{metric}, seen-filtered" for metric in METRICS]
+    head = [DATA[dataset], *METRICS, *filtered_too, "precision", "device", "records"]
     table = []
     for name, label in LABELS.items():
         if family := found.get(name):
             scores = [str(family.score(metric)) for metric in METRICS]
             filtered = [f"{family.score(metric, FILTERED).value:.4f}" for metric in METRICS]
-            table.append(
-                [label, *scores, *filtered, family.precision, ", ".join(f"`{record}`" for record in family.names)]
-            )
+            devices = ", ".join(sorted({device.partition(":")[0] for device in family.devices}))
+            if "epochs=8" in family.changes and "eight epochs" not in label:
+                label += ", eight epochs"
+            names = ", ".join(f"`{record}`" for record in family.names)
+            table.append([label, *scores, *filtered, family.precision, devices, names])
     return [head, *table]
 
 

@@ -118,7 +118,8 @@ def table_4_cost(paths: Iterable[Path] | None = None) -> Table:
                     }
                 )
     note = (
-        "On a CPU, one thread of a shared computer: read the ratios of one record. DCRec's paper shows seconds that "
-        "grow linearly with the number of steps; we have not read them off its figure. The table's number is ours."
+        "The rows of a CPU are of one thread of a shared computer: read the ratios of one record. DCRec's paper shows "
+        "seconds that grow linearly with the number of steps; we have not read them off its figure. The table's number "
+        "is ours."
     )
     return Table("table_4_cost", "Table IV, continued. What steps cost", note, pd.DataFrame(rows))
