@@ -106,7 +106,7 @@ def test_a_page_says_what_the_records_say(page):
 
 def test_a_row_of_the_results_holds_its_records_numbers():
     rows = [line.strip("| \n").split(" | ") for line in (results.ROOT / "RESULTS.md").read_text("utf-8").splitlines()]
-    rows = [row for row in rows if len(row) == 7 and row[-1].startswith("`") and "`, `" not in row[-1]]
+    rows = [row for row in rows if len(row) == 8 and row[-1].startswith("`") and "`, `" not in row[-1]]
     real = [path for path in RECORDS if not path.stem.startswith("bookshop")]
     assert 20 < len(rows) <= len(real)
     for row in rows:
@@ -115,7 +115,7 @@ def test_a_row_of_the_results_holds_its_records_numbers():
             assert cell == "{:.4f} [{:.4f}, {:.4f}]".format(
                 *(record["test"][name + of] for of in ("", " low", " high"))
             )
-        assert row[5] == record["precision"]
+        assert row[5:7] == [record["precision"], record["device"].partition(":")[0]]
         assert row[3:5] == [f"{record['test_filtered'][name]:.4f}" for name in ("HR@5", "NDCG@5")]
 
 
