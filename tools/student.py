@@ -31,7 +31,7 @@ from notebooks import ROOT, course, normalise, takes_notebooks
 
 BUILD = ROOT / "build"
 # What a learner needs to start, beside the notebooks.
-FILES = ("diffrec_lite", "data", "experiments", "pyproject.toml", "environment.yml", "LICENSE")
+FILES = ("diffrec_lite", "data", "experiments", "RESULTS.md", "pyproject.toml", "environment.yml", "LICENSE")
 TOOLS = ("tools/install_torch.py", "tools/jupyterlab.json")
 README = """# diffrec-lite, for students
 

@@ -9,7 +9,11 @@ const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2)
 // What the learner changed, by name; a kernel, where there is one, hears of it.
 function put(model, changes) {
   for (const [name, value] of Object.entries(changes)) model.set(name, value);
-  model.save_changes();
+  try {
+    model.save_changes();
+  } catch {
+    // a kernel that has gone hears nothing
+  }
 }
 
 // Do it as soon as the page has laid `node` out, at once or when it is first shown: before that it has no size.
@@ -106,9 +110,7 @@ function askFirst(parent, model) {
   const buttons = options.map((option, i) => {
     const button = make("button", row, option);
     button.type = "button";
-    button.addEventListener("click", () => {
-      put(model, { guess: i });
-    });
+    button.addEventListener("click", () => put(model, { guess: i }));
     return button;
   });
   const place = makePlace(box, answers, "drl-told");

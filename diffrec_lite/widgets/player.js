@@ -163,17 +163,12 @@ function render({ model, el }) {
 
   let ticks = [], tick = 0, timer = null, lit = 0;
 
-  // The page has its own copy of the state: it must go on when the kernel, and with it the model's comm, is gone.
   let state = model.get("state");
 
   function change(part) {
     state = { ...state, ...part };
     update();
-    try {
-      put(model, { state });
-    } catch {
-      // no kernel to tell
-    }
+    put(model, { state });
   }
 
   function follow() {
