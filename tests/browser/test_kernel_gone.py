@@ -1,4 +1,4 @@
-"""Every explorer goes on where its kernel has gone: what tells it of a change fails, and the page follows all the same."""
+"""Every explorer goes on where its kernel has gone: telling it of a change fails, and the page follows all the same."""
 
 import pytest
 from browser import pages

@@ -195,7 +195,7 @@ def told(families: Sequence[Family], datasets: Sequence[str]) -> Iterator[str]:
                     f"{dataset}, {metric}: the rule ({rule.model}) has {score.value:.4f}, {score.value / value:.0%} of "
                     f"what is printed for {system} ({value:.4f}); within ±{WITHIN:.0%} it {words} that cell."
                 )
-        yield from _against(families, dataset)
+        yield from _against(families, dataset, rule)
 
 
 def beside(families: Sequence[Family], datasets: Sequence[str], metric: str = "NDCG@5") -> pd.DataFrame:
@@ -217,8 +217,8 @@ def beside(families: Sequence[Family], datasets: Sequence[str], metric: str = "N
     return pd.DataFrame.from_dict(rows, orient="index", columns=[name for _, name in PROTOCOLS])
 
 
-def _against(families: Sequence[Family], dataset: str) -> Iterator[str]:
-    """The best network without diffusion beside the best diffusion model, chosen on validation readers."""
+def _against(families: Sequence[Family], dataset: str, rule: Family) -> Iterator[str]:
+    """The best network without diffusion, the best diffusion model and the rule, chosen on validation readers."""
     groups = {name: [] for name in ("network", "diffusion")}
     for family in families:
         if family.dataset == dataset and not family.changes and kind(family.model) in groups:
@@ -231,4 +231,10 @@ def _against(families: Sequence[Family], dataset: str) -> Iterator[str]:
                 f"{dataset}, {name}: of the networks without diffusion {best['network'].label} was the best on the "
                 f"validation readers, of the diffusion models {best['diffusion'].label}; NDCG@5 {plain} and {noisy}; "
                 f"{_apart(plain, noisy)}."
+            )
+            first, counted = max(best.values(), key=Family.validation), rule.score("NDCG@5", protocol)
+            score = first.score("NDCG@5", protocol)
+            yield (
+                f"{dataset}, {name}: of these two {first.label} was the better there; the rule ({rule.model}) has "
+                f"NDCG@5 {counted}, {counted.value / score.value:.0%} of its {score.value:.4f}; {_apart(score, counted)}."
             )
