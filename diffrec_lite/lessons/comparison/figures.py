@@ -236,5 +236,6 @@ def _against(families: Sequence[Family], dataset: str, rule: Family) -> Iterator
             score = first.score("NDCG@5", protocol)
             yield (
                 f"{dataset}, {name}: of these two {first.label} was the better there; the rule ({rule.model}) has "
-                f"NDCG@5 {counted}, {counted.value / score.value:.0%} of its {score.value:.4f}; {_apart(score, counted)}."
+                f"NDCG@5 {counted}, {counted.value / score.value:.0%} of its {score.value:.4f}; "
+                f"{_apart(score, counted)}."
             )
