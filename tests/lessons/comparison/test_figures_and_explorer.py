@@ -1,6 +1,7 @@
 """Notebook 09 says what the records say: no record, no sentence; other records, other sentences."""
 
 import json
+import re
 from itertools import pairwise
 
 import pytest
@@ -218,3 +219,8 @@ def test_the_best_model_is_chosen_on_the_validation_readers_of_all_its_seeds(rec
         sentence for sentence in figures.told(recorded(*runs), ("beauty",)) if "of the diffusion models" in sentence
     ]
     assert len(said) == 2 and all("of the diffusion models diffurec;" in sentence for sentence in said)
+    beside = [sentence for sentence in figures.told(recorded(*runs), ("beauty",)) if "of these two" in sentence]
+    assert [re.search(r"two (\w+) was .* (\d+%) of its ([.\d]+);", one).groups() for one in beside] == [
+        ("diffurec", "40%", "0.0500"),
+        ("diffurec", "41%", "0.0510"),
+    ]
