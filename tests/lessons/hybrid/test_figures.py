@@ -112,6 +112,20 @@ def test_changes_are_taken_seed_by_seed_and_their_interval_knows_the_spread():
     assert found.tolist() == pytest.approx([-0.015, -0.015 - half, -0.015 + half])
 
 
+def test_p_of_three_seeds_is_that_of_students_table():
+    """With two degrees of freedom t is 2.920, 4.303, 9.925 and 31.60 at p = .1, .05, .01 and .001."""
+    t = pd.Series([2.920, -4.303, 9.925, 31.60])
+    summary = pd.DataFrame({"mean": t, "low": t - 4.303, "high": t + 4.303})  # a standard error of 1
+    assert lesson.figures.student_p(summary, 4.303).tolist() == pytest.approx([0.1, 0.05, 0.01, 0.001], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("p", "remain"), [((0.01, 0.04, 0.03, 0.005), 2), ((0.02, 0.0001, 0.04), 3), ((0.03, 0.04), 0), ((0.05,), 1)]
+)
+def test_holm_asks_more_of_each_the_more_are_tested(p, remain):
+    assert lesson.figures.holm(pd.Series(p)) == remain
+
+
 def test_every_pair_is_compared_once_on_the_same_readers():
     a, b, c = torch.randint(1, 12, (3, 60))
     table = lesson.figures.duels({"a": a, "b": b, "c": c})
