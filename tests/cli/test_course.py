@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from command import run
+from hatchling import build
 
 from diffrec_lite.data import shipped
 
@@ -101,7 +102,6 @@ def test_the_wheel_takes_along_all_that_is_shipped():
 
 
 def test_a_wheel_holds_the_notebooks(tmp_path):
-    build = pytest.importorskip("hatchling.build")
     before = Path.cwd()
     os.chdir(ROOT)
     try:
