@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 import repeat
 import results
+import torch
 
 from diffrec_lite import models
 from diffrec_lite.data import load
@@ -179,6 +181,15 @@ def test_a_records_command_follows_its_curve_for_two_epochs(name, tmp_path):
     record = json.loads((RUNS / f"{name}.json").read_text(encoding="utf-8"))
     again = follow.curve(record, tmp_path)
     assert len(again) == follow.EPOCHS and follow.follows(again, follow.losses(record))
+
+
+def test_a_record_is_followed_on_its_own_kind_of_device_alone(monkeypatch, capsys):
+    named = [path.stem for path in RECORDS if json.loads(path.read_text(encoding="utf-8"))["device"].startswith("cuda")]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["follow.py", named[0]])
+    assert follow.main() == 0
+    assert capsys.readouterr().out == f"{named[0]}: not run, for there is no cuda here\n"
+    assert follow.is_here("cpu")
 
 
 def test_another_seed_does_not_follow_it():
