@@ -33,25 +33,25 @@ LABELS = {
     "sasrec_paper": "SASRec, every position at once, settings of ours (`paper`)",
     "sasrec_repaired_bce": "SASRec, one random negative",
     "sasrec_repaired_untied": "SASRec, two item tables",
-    "sasrec_repaired_light": "SASRec, softmax over the catalogue, less dropout, eight epochs",
+    "sasrec_repaired_light": "SASRec, softmax over the catalogue, less dropout",
     "sasrec_repaired": "SASRec, softmax over the catalogue",
     "adrec_repaired": "ADRec",
     "diffurec_paper": "DiffuRec as printed (`paper`)",
     "diffurec_repaired_lambda0": "DiffuRec with λ = 0: no target, no noise",
     "diffurec_repaired": "DiffuRec",
     "diffurecsys_paper": "DiffuRecSys as printed (`paper`)",
-    "diffurecsys_paper_norm": "DiffuRecSys as printed, but for a layer norm on what is read (12 epochs only)",
-    "diffurecsys_paper_start": "DiffuRecSys as printed, but for item vectors from σ = 1 (12 epochs only)",
-    "diffurecsys_paper_start_norm": "DiffuRecSys as printed, but for item vectors from σ = 1 and a norm (12 epochs)",
-    "diffurecsys_paper_start_between": "DiffuRecSys as printed, but for item vectors from σ = .2 (12 epochs only)",
+    "diffurecsys_paper_norm": "DiffuRecSys as printed, but for a layer norm on what is read",
+    "diffurecsys_paper_start": "DiffuRecSys as printed, but for item vectors from σ = 1",
+    "diffurecsys_paper_start_norm": "DiffuRecSys as printed, but for item vectors from σ = 1 and a norm",
+    "diffurecsys_paper_start_between": "DiffuRecSys as printed, but for item vectors from σ = .2",
     "diffurecsys_repaired_unbiased": "DiffuRecSys without the bias on what was read",
-    "diffurecsys_repaired_light": "DiffuRecSys with less dropout, eight epochs",
+    "diffurecsys_repaired_light": "DiffuRecSys with less dropout",
     "diffurecsys_repaired": "DiffuRecSys",
     "dcrec_paper": "DCRec as printed (`paper`)",
-    "dcrec_paper_detached": "DCRec as printed, but for a detached target (12 epochs only)",
-    "dcrec_paper_after": "DCRec as printed, but for positions added after the noise (12 epochs only)",
+    "dcrec_paper_detached": "DCRec as printed, but for a detached target",
+    "dcrec_paper_after": "DCRec as printed, but for positions added after the noise",
     "dcrec_paper_weights": "DCRec as printed, but for our loss weights",
-    "dcrec_repaired_light": "DCRec with less dropout, eight epochs",
+    "dcrec_repaired_light": "DCRec with less dropout",
     "dcrec_repaired_unbiased": "DCRec without the bias on what was read",
     "dcrec_repaired": "DCRec",
     "hybrid_repaired_without": "hybrid without diffusion (all at t = T)",
@@ -90,11 +90,15 @@ def rows(dataset: str, families: list[Family]) -> list[list[str]]:
             scores = [str(family.score(metric)) for metric in METRICS]
             filtered = [f"{family.score(metric, FILTERED).value:.4f}" for metric in METRICS]
             devices = ", ".join(sorted({device.partition(":")[0] for device in family.devices}))
-            if "epochs=8" in family.changes and "eight epochs" not in label:
-                label += ", eight epochs"
             names = ", ".join(f"`{record}`" for record in family.names)
-            table.append([label, *scores, *filtered, family.precision, devices, names])
+            table.append([label + epochs(family), *scores, *filtered, family.precision, devices, names])
     return [head, *table]
+
+
+def epochs(family: Family) -> str:
+    """At most how many, where its command asks for another number than the preset's."""
+    given = [change.partition("=")[2] for change in family.changes if change.startswith("epochs=")]
+    return f" ({given[0]} epochs)" if given else ""
 
 
 def summary(families: list[Family]) -> list[list[str]]:

@@ -151,9 +151,9 @@ def intervals(change: pd.DataFrame, student: float) -> pd.DataFrame:
     return pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half})
 
 
-def student_p(summary: pd.DataFrame, student: float) -> pd.Series:
-    """The two-sided p of each row of `intervals` of three seeds, by Student's t with two degrees of freedom."""
-    t = student * summary["mean"] / (summary["high"] - summary["mean"])
+def student_p(change: pd.DataFrame) -> pd.Series:
+    """The two-sided p of each row of three seeds' changes, by Student's t with two degrees of freedom."""
+    t = change.mean(axis=1) / (change.std(axis=1) / 3**0.5)
     return 1 - t.abs() / (2 + t**2) ** 0.5
 
 

@@ -115,8 +115,8 @@ def test_changes_are_taken_seed_by_seed_and_their_interval_knows_the_spread():
 def test_p_of_three_seeds_is_that_of_students_table():
     """With two degrees of freedom t is 2.920, 4.303, 9.925 and 31.60 at p = .1, .05, .01 and .001."""
     t = pd.Series([2.920, -4.303, 9.925, 31.60])
-    summary = pd.DataFrame({"mean": t, "low": t - 4.303, "high": t + 4.303})  # a standard error of 1
-    assert lesson.figures.student_p(summary, 4.303).tolist() == pytest.approx([0.1, 0.05, 0.01, 0.001], rel=1e-3)
+    change = pd.DataFrame({0: t - 3**0.5, 1: t, 2: t + 3**0.5})  # a standard error of 1
+    assert lesson.figures.student_p(change).tolist() == pytest.approx([0.1, 0.05, 0.01, 0.001], rel=1e-3)
 
 
 @pytest.mark.parametrize(
