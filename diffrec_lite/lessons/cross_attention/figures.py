@@ -74,16 +74,16 @@ def cosines(x: Tensor) -> Tensor:
     return unit @ unit.T
 
 
-def cost(lengths: Sequence[int], d: int) -> Figure:
-    """Multiplications of both kinds of attention against the length, for one head of width `d`."""
+def cost(lengths: Sequence[int], width: int) -> Figure:
+    """Multiplications of both kinds of attention against the length, for one head: its width is d/h."""
     fig, ax = style.axes(size="wide")
     lengths = np.asarray(lengths)
     ax.plot(
-        lengths, 2 * lengths**2 * d, color=style.CYCLE[0], marker=style.MARKERS[0], label="softmax attention, 2 L²d"
+        lengths, 2 * lengths**2 * width, color=style.CYCLE[0], marker=style.MARKERS[0], label="softmax, 2 L² d/h"
     )
-    ax.plot(lengths, 2 * lengths * d**2, color=style.CYCLE[1], marker=style.MARKERS[1], label="efficient, 2 L d²")
-    ax.axvline(d, color=style.NEUTRAL, linestyle="--", linewidth=1)
-    ax.text(d * 1.04, 2 * lengths[0] ** 2 * d, "L = d", fontsize=8)
+    ax.plot(lengths, 2 * lengths * width**2, color=style.CYCLE[1], marker=style.MARKERS[1], label="efficient, 2 L (d/h)²")
+    ax.axvline(width, color=style.NEUTRAL, linestyle="--", linewidth=1)
+    ax.text(width * 1.04, 2 * lengths[0] ** 2 * width, "L = d/h", fontsize=8)
     ax.set(xlabel="length L", ylabel="multiplications", xscale="log", yscale="log")
     ax.legend(fontsize=8)
     return fig
