@@ -221,7 +221,8 @@ def _against(families: Sequence[Family], dataset: str, rule: Family) -> Iterator
     """The best network without diffusion, the best diffusion model and the rule, chosen on validation readers."""
     groups = {name: [] for name in ("network", "diffusion")}
     for family in families:
-        if family.dataset == dataset and not family.changes and kind(family.model) in groups:
+        asked = family.dataset == dataset and not set(family.changes) & set(WITHOUT)
+        if asked and kind(family.model) in groups:
             groups[kind(family.model)].append(family)
     if all(groups.values()):
         best = {name: max(of, key=Family.validation) for name, of in groups.items()}

@@ -78,10 +78,10 @@ def cost(lengths: Sequence[int], width: int) -> Figure:
     """Multiplications of both kinds of attention against the length, for one head: its width is d/h."""
     fig, ax = style.axes(size="wide")
     lengths = np.asarray(lengths)
+    ax.plot(lengths, 2 * lengths**2 * width, color=style.CYCLE[0], marker=style.MARKERS[0], label="softmax, 2 L² d/h")
     ax.plot(
-        lengths, 2 * lengths**2 * width, color=style.CYCLE[0], marker=style.MARKERS[0], label="softmax, 2 L² d/h"
+        lengths, 2 * lengths * width**2, color=style.CYCLE[1], marker=style.MARKERS[1], label="efficient, 2 L (d/h)²"
     )
-    ax.plot(lengths, 2 * lengths * width**2, color=style.CYCLE[1], marker=style.MARKERS[1], label="efficient, 2 L (d/h)²")
     ax.axvline(width, color=style.NEUTRAL, linestyle="--", linewidth=1)
     ax.text(width * 1.04, 2 * lengths[0] ** 2 * width, "L = d/h", fontsize=8)
     ax.set(xlabel="length L", ylabel="multiplications", xscale="log", yscale="log")

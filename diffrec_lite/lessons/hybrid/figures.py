@@ -120,15 +120,19 @@ def pushed(models: Mapping[str, Any], batch: Batch, t: int, strengths: Sequence[
 
 
 def pushes(table: pd.DataFrame) -> Figure:
-    """How far the scores move against the strength of a shift, a panel for each model: a table as from `pushed`."""
+    """How far the scores move against the strength of a shift, a panel for each model: a table as from `pushed`.
+
+    Each panel has a scale of its own, and its title says how far it goes.
+    """
     names = list(dict.fromkeys(table.model))
     fig, axes = style.axes(1, len(names), size="pair" if len(names) == 2 else (9.0, 3.0), squeeze=False)
     for ax, name in zip(axes[0], names, strict=True):
         for shift, look, colour in (("all alike", "o-", style.NOISE), ("up and down", "s--", style.INK)):
             rows = table[(table.model == name) & (table["shift"] == shift)]
             ax.plot(rows.strength, rows.score, look, color=colour, label=shift)
-        top = max(1.1 * float(table[table.model == name].score.max()), 1e-3)
-        ax.set(title=name, xlabel="strength of the shift", ylim=(-0.03 * top, top))
+        most = float(table[table.model == name].score.max())
+        top = max(1.1 * most, 1e-3)
+        ax.set(title=f"{name}, up to {most:.2g}", xlabel="strength of the shift", ylim=(-0.03 * top, top))
     axes[0][0].set_ylabel("mean change of a score")
     fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig

@@ -92,6 +92,14 @@ def test_the_best_network_is_compared_with_the_best_diffusion_once_both_are_ther
     assert len(said) == 2 and all("the intervals do not meet" in s for s in said) and "0.0510" in said[1]
 
 
+def test_a_model_with_changed_settings_may_be_the_best_and_one_without_its_noise_may_not(recorded):
+    runs = [record("gap", 0.02), record("sasrec", 0.04), record("dcrec", 0.05, val=0.05)]
+    runs.append(record("dcrec", 0.05, val=0.06, changes=["seen_bias=false"]))
+    runs.append(record("hybrid", 0.05, val=0.09, changes=["share_at_T=1.0"]))
+    said = [one for one in figures.told(recorded(*runs), ("beauty",)) if "of the diffusion models" in one]
+    assert len(said) == 2 and all("of the diffusion models dcrec, seen_bias=false;" in one for one in said)
+
+
 def test_a_run_without_diffusion_stands_beside_the_same_preset_with_it(recorded):
     families = recorded(
         record("diffurec", 0.05),
