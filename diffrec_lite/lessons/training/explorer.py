@@ -30,8 +30,8 @@ DISEASES = {
     ),
     "item vectors drawn at std 1": (
         "item vectors too long at the start",
-        "The loss of the first epoch lies far above that of an even guess: the model begins with loud opinions on what it "
-        "does not know. It forgets them first, and then it learns as the healthy one did, some epochs late.",
+        "The loss of the first epoch lies far above that of an even guess: the model begins with loud opinions on what "
+        "it does not know. It forgets them first, and then it learns as the healthy one did, some epochs late.",
         "Draw the item vectors with a small standard deviation (item_std=0.05).",
     ),
     "no dropout": (
