@@ -103,7 +103,7 @@ class GaussianDiffusion:
         self.beta = torch.cat([torch.zeros(1, dtype=torch.float64), beta])
         self.alpha = 1 - self.beta
         self.abar = self.alpha.cumprod(0)
-        self._copies: dict[tuple[int, torch.device], Tensor] = {}
+        self._copies: dict[torch.device, Tensor] = {}  # of abar
 
     @classmethod
     def of(cls, name: str, T: int) -> GaussianDiffusion:
@@ -115,7 +115,7 @@ class GaussianDiffusion:
 
         `t` is a number, `(B,)`, or `(B, L)` where every position of a sequence has a step of its own.
         """
-        abar = self._at(self.abar, t, x0)
+        abar = self._abar(t, x0)
         return abar.sqrt() * x0 + (1 - abar).sqrt() * eps
 
     def linear_guess(self, xt: Tensor, t: Tensor | int, variance: float = 1.0, shift: float = 0.0) -> Tensor:
@@ -124,7 +124,7 @@ class GaussianDiffusion:
         With x_t = k x_0 + sqrt(1 - abar_t) eps it is k v / (k² v + 1 - abar_t) x_t: all of x_t at t = 0, next to
         nothing at t = T. k is sqrt(abar_t), plus shift * sqrt(1 - abar_t) if the noise was shifted by `shift` x_0.
         """
-        abar = self._at(self.abar, t, xt)
+        abar = self._abar(t, xt)
         k = abar.sqrt() + shift * (1 - abar).sqrt()
         return k * variance / (k.square() * variance + 1 - abar) * xt
 
@@ -145,7 +145,7 @@ class GaussianDiffusion:
             variance = (1 - abar_s) (1 - a) / (1 - abar_t)
         """
         s = t - 1 if s is None else s
-        abar_t, abar_s = self._at(self.abar, t, x0), self._at(self.abar, s, x0)
+        abar_t, abar_s = self._abar(t, x0), self._abar(s, x0)
         a = abar_t / abar_s
         mean = abar_s.sqrt() * (1 - a) / (1 - abar_t) * x0 + a.sqrt() * (1 - abar_s) / (1 - abar_t) * xt
         return mean, (1 - abar_s) * (1 - a) / (1 - abar_t)
@@ -201,19 +201,18 @@ class GaussianDiffusion:
 
     def implied_noise(self, x0: Tensor, xt: Tensor, t: Tensor | int) -> Tensor:
         """The eps for which q_sample(x0, t, eps) gives `xt`."""
-        abar = self._at(self.abar, t, x0)
+        abar = self._abar(t, x0)
         return (xt - abar.sqrt() * x0) / (1 - abar).sqrt()
 
-    def _at(self, values: Tensor, t: Tensor | int, like: Tensor) -> Tensor:
-        """`values[t]` shaped to broadcast over `like`: a number, or with one axis of size 1 for each that t lacks."""
+    def _abar(self, t: Tensor | int, like: Tensor) -> Tensor:
+        """abar_t shaped to broadcast over `like`: a number, or with one axis of size 1 for each that t lacks."""
         if isinstance(t, Tensor) and t.dim():
-            picked = self._on(values, like.device)[t]
+            picked = self._abar_on(like.device)[t]
             return picked.reshape(*t.shape, *[1] * (like.dim() - t.dim())).to(like.dtype)
-        return values[int(t)].to(like)
+        return self.abar[int(t)].to(like)
 
-    def _on(self, values: Tensor, device: torch.device) -> Tensor:
-        """One of the arrays on a device, copied there once: looking a step up never waits for the device."""
-        key = (id(values), device)
-        if key not in self._copies:
-            self._copies[key] = values.to(device, torch.float32 if device.type == "mps" else torch.float64)
-        return self._copies[key]
+    def _abar_on(self, device: torch.device) -> Tensor:
+        """abar on a device, copied there once: looking a step up never waits for the device."""
+        if device not in self._copies:
+            self._copies[device] = self.abar.to(device, torch.float32 if device.type == "mps" else torch.float64)
+        return self._copies[device]

@@ -98,7 +98,7 @@ class StepEmbedding(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(d, 4 * d), nn.SiLU(), nn.Linear(4 * d, d))
 
     def forward(self, t: Tensor) -> Tensor:
-        return self.mlp(sinusoid(t, self.d))
+        return self.mlp(sinusoid(t, self.d).to(self.mlp[0].weight.dtype))
 
 
 # ---------------------------------------------------------------- attention

@@ -161,6 +161,11 @@ WRONG = {
         ["train", "popularity", "--dataset", "bookshop", "--out", "OUT", "--columns", "reader=a"],
         "none of user, item, timestamp",
     ),
+    "a learning rate that grows": (
+        ["train", "sasrec", "--dataset", "bookshop", "--out", "OUT", "--set", "lr_decay=1.1"],
+        "lr_decay must be at most 1",
+    ),
+    "too many items for ridge": (["train", "ridge", "--dataset", "MANY", "--out", "OUT"], "GB of memory"),
     "an unknown archive": (["data", "prepare", "beuty"], "did you mean 'beauty'"),
 }
 
@@ -170,7 +175,9 @@ def test_bad_input_gives_one_line_and_exit_code_2(case, tmp_path):
     (tmp_path / "a.csv").write_text("not a folder")
     (tmp_path / "empty.inter").write_text("user_id:token\titem_id:token\ttimestamp:float\n")
     (tmp_path / "bad.inter").write_text("user_id:token\titem_id:token\ttimestamp:float\n1\t2\t3\n1\t2\tsoon\n")
-    places = {"OUT": "out", "FILE/run": "a.csv/run", "EMPTY": "empty.inter", "BAD": "bad.inter"}
+    many = "".join(f"{k // 4},{k},{k}\n" for k in range(400_000 if case == "too many items for ridge" else 4))
+    (tmp_path / "many.csv").write_text("user,item,time\n" + many)
+    places = {"MANY": "many.csv", "OUT": "out", "FILE/run": "a.csv/run", "EMPTY": "empty.inter", "BAD": "bad.inter"}
     arguments, message = WRONG[case]
     code, out, err = run(*(tmp_path / places[a] if a in places else a for a in arguments))
     lines = [line for line in err.splitlines() if line.startswith("error: ")]
@@ -186,6 +193,8 @@ def test_bad_input_gives_one_line_and_exit_code_2(case, tmp_path):
         (["evaluate", "DIR", "--steps", 0], "steps must be"),
         (["evaluate", "DIR", "--steps", 99], "1 … 4"),
         (["evaluate", "DIR", "--dataset", "nothing.csv"], "nothing.csv"),
+        (["evaluate", "DIR", "--ranks", "no/such/a.csv"], "no/such/a.csv: there is no folder no/such"),
+        (["recommend", "DIR", "--history-file", "OTHER", "--out", "no/such/a.csv"], "there is no folder no/such"),
         (["evaluate", "DIR", "--dataset", ""], "the path is empty"),
         (["evaluate", "DIR", "--dataset", "OTHER"], "item '7' of the model is not among the data, and item '999' of"),
         (["recommend", "DIR"], "either --history or --history-file"),
@@ -208,6 +217,26 @@ def test_bad_questions_to_a_good_model(folder, tmp_path, arguments, message):
     places = {"DIR": folder, "OTHER": other}
     code, _, err = run(*(places.get(a, a) for a in arguments))
     assert code == 2 and err.count("error: ") == 1 and message in err, err
+
+
+def test_data_that_have_moved_can_be_named(tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("user,item,time\n" + "".join(f"{u},{i},{i}\n" for u in range(4) for i in range(5)))
+    assert run("train", "popularity", "--dataset", log, "--out", tmp_path / "run")[0] == 0
+    log.rename(tmp_path / "moved.csv")
+    code, _, err = run("evaluate", tmp_path / "run")
+    assert code == 2 and f"{log}: no such file" in err and "name it with --dataset" in err
+    assert run("evaluate", tmp_path / "run", "--dataset", tmp_path / "moved.csv")[0] == 0
+
+
+@pytest.mark.parametrize("problem", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 1 byte")])
+def test_too_little_memory_ends_in_one_line(tmp_path, monkeypatch, problem):
+    def full(*_, **__):
+        raise problem
+
+    monkeypatch.setattr(models, "build", full)
+    code, _, err = run("train", "popularity", "--dataset", "bookshop", "--out", tmp_path / "run")
+    assert code == 2 and err.count("error: ") == 1
 
 
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors"])

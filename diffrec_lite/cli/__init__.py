@@ -39,6 +39,8 @@ def main() -> None:
 
 def _is_users(problem: Exception) -> bool:
     """Whether an exception is about the input, and not a mistake in this program."""
-    if hasattr(problem, "format_message") or isinstance(problem, OSError | ValueError):
+    if hasattr(problem, "format_message") or isinstance(problem, OSError | ValueError | MemoryError):
+        return True
+    if isinstance(problem, RuntimeError) and "can't allocate memory" in str(problem):  # torch, on a CPU
         return True
     return type(problem).__name__ in ("NonFiniteLoss", "SafetensorError", "OutOfMemoryError", "Abort")

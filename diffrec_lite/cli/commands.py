@@ -40,8 +40,9 @@ KNOWN = (  # MODELS, but to import it would load torch
 @data_app.command("list")
 def list_data() -> None:
     """Show the data sets that have a name, and where each one is."""
+    from diffrec_lite.data import DataError
     from diffrec_lite.data.archives import CATALOGUE
-    from diffrec_lite.data.dataset import DataError, find
+    from diffrec_lite.data.dataset import find
 
     rows = [("bookshop", "simulated; comes with diffrec-lite", "", "", "", "here")]
     for name, archive in CATALOGUE.items():

@@ -78,15 +78,22 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 def check_out(path: Path, read_from: Path | None) -> None:
     """Raise ValueError unless `write_table` can write a file of this name, and it is not the one that is read."""
-    check_ending(path)
+    check_place(path)
     if read_from is not None and path.exists() and read_from.exists() and path.samefile(read_from):
         raise ValueError(f"--out {path} is the file of the histories, which would be lost; name another one")
 
 
 def check_ending(path: Path) -> None:
-    """Raise ValueError unless `write_table` can write a file of this name."""
+    """Raise ValueError unless a file of this name is a table that we know."""
     if path.suffix not in ENDINGS:
         raise ValueError(f"{path}: the name must end in {' or '.join(ENDINGS)}")
+
+
+def check_place(path: Path) -> None:
+    """Raise ValueError unless `write_table` can write a file of this name, in a folder that is there."""
+    check_ending(path)
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}; make it first")
 
 
 def _id(token: str, catalogue: Catalogue, where: str = "") -> int:

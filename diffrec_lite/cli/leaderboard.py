@@ -65,7 +65,7 @@ def leaderboard(
     from diffrec_lite.training.record import fingerprint
 
     if out is not None:
-        histories.check_ending(out)
+        histories.check_place(out)
     handed_in = sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
     data = load("bookshop")
     bars, known_as = bars_to_clear(data), fingerprint(data)
@@ -115,7 +115,8 @@ def evaluated(folder: Path, fingerprint: str, seconds: int = SECONDS) -> dict[st
         said = (done.stderr.strip().splitlines() or [f"its evaluation was ended with code {done.returncode}"])[-1]
         raise Unranked(said.removeprefix("error: "))
     result = json.loads(done.stdout)
-    if (result["held_out"], about(folder / WEIGHTS)["trained_on"].get("fingerprint")) != (LEAVE_ONE_OUT, fingerprint):
+    trained_on = about(folder / WEIGHTS).get("trained_on", {})
+    if (result["held_out"], trained_on.get("fingerprint")) != (LEAVE_ONE_OUT, fingerprint):
         raise Unranked(f"it was not trained on the bookshop as it comes with the course, split {LEAVE_ONE_OUT}")
     numbers = {name: result[name] for name in (*SHOWN, f"{GOAL} low", f"{GOAL} high")}
     return {"model": result["model"], "readers": result["users"], **numbers}

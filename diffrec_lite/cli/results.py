@@ -55,7 +55,7 @@ def evaluate(
     from diffrec_lite.training.record import fingerprint
 
     if ranks is not None:
-        histories.check_ending(ranks)
+        histories.check_place(ranks)
     how = {"split": split, "steps": steps, "batch_size": batch_size, "seed": seed}
     model, data, file, both = _evaluated(folder, dataset, columns, device, progress=not as_json, **how)
     if ranks is not None:
@@ -128,6 +128,7 @@ def _evaluated(
 ) -> tuple[Any, Any, Path, list[Any]]:
     """The model in a folder, the data that it was asked about and their file, and the evaluation of both protocols."""
     from diffrec_lite import evaluation
+    from diffrec_lite.data import DataError
     from diffrec_lite.training.device import choose_device
     from diffrec_lite.training.record import fingerprint
 
@@ -137,7 +138,10 @@ def _evaluated(
         raise ValueError(f"{folder} does not say what it was trained on; name the data with --dataset")
     prepared = {option: known.get(option) for option in ("split", "k", "duplicates")}
     if dataset is None:
-        data, file = load_data(known["source"], columns, **{"columns": known.get("columns"), **prepared})
+        try:
+            data, file = load_data(known["source"], columns, **{"columns": known.get("columns"), **prepared})
+        except DataError as problem:
+            raise DataError(f"{problem}. {folder} was trained on it: if it has moved, name it with --dataset") from None
     else:
         data, file = load_data(dataset, columns, **prepared)
     if fingerprint(data) != known.get("fingerprint"):

@@ -129,7 +129,10 @@ class Split:
         return torch.bincount(rows[items == self.targets[rows]], minlength=len(self)) > 0
 
     def longest(self) -> Split:
-        """One example a user, the longest: for models that learn from every position of a sequence at once."""
+        """One example a user, the longest: for models that learn from every position of a sequence at once.
+
+        `batch` cuts its history to the last `max_len` items, so such a model never meets the earlier targets.
+        """
         by_user = torch.from_numpy(np.lexsort((self.positions.numpy(), self.users.numpy())))
         users = self.users[by_user]
         last = torch.ones(len(users), dtype=torch.bool)

@@ -20,15 +20,13 @@ import torch
 from torch import Tensor
 
 from diffrec_lite.data import archives
-from diffrec_lite.data.batches import Batch, Split, pad
+from diffrec_lite.data.batches import Split
 from diffrec_lite.data.door import DataError, door, expand
 from diffrec_lite.data.files import LOG_ENDINGS, catalogue_beside, is_table, read_log, stem
 from diffrec_lite.data.log import as_catalogue, as_log, one_line
 from diffrec_lite.data.prepare import in_order, k_core, number_tokens
 from diffrec_lite.data.shipped import shipped
 from diffrec_lite.data.splitting import LEAVE_ONE_OUT, Cuts, cuts_of, leave_one_out, positions_only, tied
-
-__all__ = ["Batch", "DataError", "SequenceDataset", "Split", "load", "pad"]
 
 TITLE_COLUMNS = ("title", "movie_title", "name", "item_name")
 

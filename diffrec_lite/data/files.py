@@ -21,6 +21,7 @@ from diffrec_lite.data.log import as_catalogue, as_log, numbers, roles
 
 LOG_ENDINGS = (".inter", ".inter.gz", ".csv", ".csv.gz", ".parquet")
 GZIP_MAGIC, ZIP_MAGIC, BYTE_ORDER_MARK = b"\x1f\x8b", b"PK\x03\x04", b"\xef\xbb\xbf"
+TYPES = (":token", ":token_seq", ":float", ":float_seq")  # RecBole's, behind a column's name
 SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
 
 
@@ -138,14 +139,15 @@ def _read_text(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     table.index = _lines(table, comma and data.count(b"\n") > len(table))
     header = table.iloc[0].fillna("")
     table = table.iloc[1:]
-    names = [name.partition(":")[0] for name in header]
+    typed = [name.partition(":")[::2] if not comma or name.endswith(TYPES) else (name, "") for name in header]
+    names = [name for name, _ in typed]
     if len(names) == 1 and (hint := _hint(data, comma)):
         raise DataError(f"{path.name}:1: {hint}")
     # A column without a name, such as the row numbers that pandas writes, is nobody's.
     table = table.set_axis(names, axis=1).loc[:, [name != "" for name in names]]
     if not table.columns.is_unique:
         raise DataError(f"{path.name}:1: column {table.columns[table.columns.duplicated()][0]!r} occurs twice")
-    return table.dropna(how="all"), dict(name.partition(":")[::2] for name in header)
+    return table.dropna(how="all"), dict(typed)
 
 
 def _lines(table: pd.DataFrame, broken: bool) -> np.ndarray:

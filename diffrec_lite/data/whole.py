@@ -27,9 +27,11 @@ def write_all(files: Mapping[Path, bytes | str]) -> None:
                 os.fsync(file.fileno())
         for path, draft in drafts.items():
             os.replace(draft, path)
-    except BaseException:
-        for draft in drafts.values():
+    except BaseException as problem:
+        for path, draft in drafts.items():
             draft.unlink(missing_ok=True)
+            if isinstance(problem, OSError) and problem.filename == str(draft):
+                problem.filename = str(path)  # nobody has heard of the draft
         raise
     for folder in {path.parent for path in files}:
         flush(folder)

@@ -45,8 +45,8 @@ class Recommender(nn.Module, PyTorchModelHubMixin):
     """Base class. A subclass sets `Settings` and `learns_from` and writes `loss` and `score`.
 
     `Settings` is a dataclass that holds everything a model can be told; `self.settings` is one of it. `learns_from`
-    says which examples `loss` wants: "prefixes" (one target after each prefix of a history), "sequences" (whole
-    histories, a target at every position) or "counts" (no gradient: `fit_counts(dataset)`).
+    says which examples `loss` wants: "prefixes" (one target after each prefix of a history), "sequences" (the
+    last `max_len` items of each history, a target at every position) or "counts" (no gradient: `fit_counts(dataset)`).
 
     `catalogue` names the items, None as long as the model was not trained; `trained_on` describes the data, {} where
     nobody told. Both are saved in one file with the weights.

@@ -161,6 +161,8 @@ class Gap(TransitionModel):
         origins, arrivals, weights = [], [], []
         for g in range(1, s.gaps + 1):
             far_enough = split.positions >= g
+            if not far_enough.any():
+                break
             earlier, item = dataset.items[later[far_enough] - g], dataset.items[later[far_enough]]
             for a, b, share in ((earlier, item, 1.0), (item, earlier, s.backward)):
                 origins.append(a)
@@ -205,7 +207,14 @@ class Ridge(TransitionModel):
 
     def count(self, dataset: SequenceDataset) -> None:
         s, V = self.settings, self.num_items + 1
-        XX, XY = torch.zeros(V * V), torch.zeros(V * V)
+        try:
+            XX, XY = torch.zeros(V * V), torch.zeros(V * V)
+        except RuntimeError:
+            gigabytes = 8 * V * V / 1e9
+            raise ValueError(
+                f"ridge solves for {self.num_items:,} items at once and needs {gigabytes:,.0f} GB of memory and more; "
+                "take gap or markov"
+            ) from None
         for batch in dataset.train.batches(4096, s.max_len):
             L = batch.history.shape[1]
             x = s.recall ** torch.arange(L - 1.0, -1.0, -1.0) * (batch.history != 0)

@@ -48,8 +48,9 @@ class BPRMF(SequentialRecommender):
         L, decay = history.shape[1], self.settings.decay
         age = torch.arange(L, device=history.device)
         age = age[-1 if last else 0 :, None] - age  # how long ago a place was, seen from each place; below 0: to come
-        weight = torch.where(age >= 0, decay ** age.clamp(min=0), 0.0) * (history != 0)[:, None]
-        mean = weight @ self.item_dropout(self.item_embedding(history)) / weight.sum(-1, keepdim=True).clamp(min=1e-9)
+        e = self.item_dropout(self.item_embedding(history))
+        weight = torch.where(age >= 0, decay ** age.clamp(min=0), 0.0).to(e.dtype) * (history != 0)[:, None]
+        mean = weight @ e / weight.sum(-1, keepdim=True).clamp(min=1e-9)
         return torch.cat([mean, torch.ones_like(mean[..., :1])], dim=-1)
 
     def compared(self) -> Tensor:

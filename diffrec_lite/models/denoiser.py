@@ -1,11 +1,13 @@
-"""What DiffuRec, DiffuRecSys and DCRec share: an item table, a diffusion, and scoring by walking the reverse process.
+"""What all diffusion models share: an item table, a diffusion, and scoring by walking the reverse process.
 
 A subclass says where its reverse process starts and how it denoises (`start`), and what its loss is.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 from typing import Any
 
 import torch
@@ -97,4 +99,6 @@ class DiffusionRecommender(Recommender):
         samples = self.settings.samples
         seeds = [seed, *(mix(seed, i) for i in range(1, samples))]
         draws = (self.rounding(self.sample(history, steps, one, users), history) for one in seeds)
-        return next(draws) if samples == 1 else (sum(scores.softmax(-1) for scores in draws) / samples).log()
+        if samples == 1:
+            return next(draws)
+        return reduce(torch.logaddexp, (scores.log_softmax(-1) for scores in draws)) - math.log(samples)

@@ -1,6 +1,6 @@
-"""Models without a diffusion that predict the next item at every position of a history at once: SASRec and GRU4Rec.
+"""Models without a diffusion: what they share, and SASRec and GRU4Rec, which predict at every position at once.
 
-By default both learn by cross-entropy over the whole catalogue, and not with a sampled negative or two as in the
+By default these two learn by cross-entropy over the whole catalogue, and not with a sampled negative or two as in the
 originals: this is the difference between a weak baseline and a strong one (Klenitskiy and Vasilev 2023). The other
 losses are there to be compared.
 """
@@ -27,8 +27,8 @@ from diffrec_lite.noise import NormalNoise
 class SequentialRecommender(Recommender):
     """An encoder that sees the past of each position, and an item table that its output is compared with.
 
-    A subclass writes `encode`. Settings that all of them have: `d`, `item_dropout` and `item_std` of the item table,
-    and `seen_bias` (`SeenBias`).
+    A subclass writes `encode`. Settings that all of them have: `d`, `item_dropout` and `item_std` of the item table.
+    Most have `seen_bias` (`SeenBias`).
     """
 
     learns_from = "sequences"

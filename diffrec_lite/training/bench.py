@@ -46,8 +46,8 @@ def bench(
     `precision`, `per_second` (training examples or readers), `ratio` to the plain way, `gflop` an example,
     `share_of_peak` (of a matrix product's speed in that precision), `peak_memory_mb` and `rounds`. The last row of
     training is how the model trains by default. A model that averages several samples is timed with one.
-    Raises ValueError for a model that cannot learn from one prefix by itself, as the plain way does, and
-    ArithmeticError if two ways disagree.
+    Raises ValueError for a model that cannot learn from one prefix by itself, as the plain way does, and for data
+    without a test reader; ArithmeticError if two ways disagree.
     """
     name = type(model).__name__.lower()
     if type(model) not in plainly.KINDS:
@@ -55,6 +55,8 @@ def bench(
         raise ValueError(
             f"{name} does not learn from one prefix by itself, as the plain way does; choose one of {known}"
         )
+    if len(dataset.test) == 0:
+        raise ValueError(f"{dataset.name}: nobody to be asked; a test reader needs three interactions")
     model.to(choose_device(device))
     if getattr(model.settings, "samples", 1) > 1:
         model = plainly.twin(model, type(model), samples=1)
@@ -112,7 +114,8 @@ def agreement(model: Recommender, dataset: SequenceDataset, readers: int = 16) -
     plain, plain_prefixes = plainly.plain(model).eval(), plainly.plain(prefixes).eval()
     model.eval()
     T = model.diffusion.T if isinstance(model, DiffusionRecommender) else 1
-    for third in dataset.test.positions.argsort(stable=True).tensor_split(3):
+    by_length = dataset.test.positions.argsort(stable=True)
+    for third in by_length.tensor_split(min(3, len(by_length))):
         batch = next(dataset.test.take(third[-readers:]).batches(readers, model.max_len, device=device))
         more = 0 if getattr(model.settings, "mask_rows", False) else model.max_len - batch.history.shape[1]
         wide = batch._replace(history=nn.functional.pad(batch.history, (more, 0)))

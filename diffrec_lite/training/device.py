@@ -74,6 +74,13 @@ def choose_precision(wanted: str, model: Recommender, batch: Batch | None, accel
     return ("bf16" if faster else "fp32"), f"measured: a pass takes {bf16:.4f} s in bf16, {fp32:.4f} s in fp32"
 
 
+def in_precision(precision: str, device: torch.device) -> torch.autocast:
+    """The context in which a loss is computed in fp32 or bf16. Raises ValueError for another precision."""
+    if precision not in ("fp32", "bf16"):
+        raise ValueError(f"precision must be fp32 or bf16, got {precision!r}")
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
 def measure(model: Recommender, batch: Batch) -> tuple[float, float]:
     """The seconds of the fastest of a few passes, loss and gradient, in fp32 and in bf16."""
     device, training = batch.history.device, model.training
@@ -82,7 +89,7 @@ def measure(model: Recommender, batch: Batch) -> tuple[float, float]:
 
     def seconds(precision: str) -> float:
         begun = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        with in_precision(precision, device):
             loss = model(batch, noise, 0.0)["loss"]
         torch.autograd.grad(loss, weights, allow_unused=True)  # unlike backward() it leaves no gradient behind
         if device.type == "cuda":

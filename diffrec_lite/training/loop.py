@@ -20,7 +20,7 @@ from diffrec_lite.evaluation import device_of, evaluate
 from diffrec_lite.metrics import names as metric_names
 from diffrec_lite.models.base import Recommender
 from diffrec_lite.noise import Noise, mix
-from diffrec_lite.training.device import make_accelerator
+from diffrec_lite.training.device import in_precision, make_accelerator
 from diffrec_lite.training.recipe import Recipe
 
 LOOK_EVERY = 50  # steps between two looks at the losses; each look makes an accelerator wait
@@ -47,8 +47,8 @@ def fit(
     A row holds epoch, step, lr, the epoch's mean of each loss and of the gradient's norm, and the validation metrics
     ("val HR@5", …). The model is in evaluation mode whenever a row is out. Nobody has to take all rows.
     To go on after `done` epochs, bring the weights and the `optimizer` of that moment. `precision` is fp32 or bf16.
-    `on_step(step)` is called after each step. Raises NonFiniteLoss, and ValueError when there is nothing to learn from
-    or the model knows other items.
+    `on_step(step)` is called after each step. Raises NonFiniteLoss, and ValueError for another precision, when there
+    is nothing to learn from, or when the model knows other items.
     """
     recipe, accelerator = recipe or Recipe(), accelerator or make_accelerator()
     if isinstance(dataset, SequenceDataset):  # the bench brings a single batch, which has no names
@@ -67,7 +67,7 @@ def fit(
             torch.manual_seed(mix(seed, step, accelerator.process_index))  # for dropout
             own, weight = part(batch, model, accelerator)
             noise = Noise(mix(seed, step), own.users, own.positions)
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            with in_precision(precision, device):
                 losses = wrapped(own, noise, float(epoch - 1))
             (weight * losses["loss"]).backward()
             norm = clip_grad_norm_(model.parameters(), recipe.clip)

@@ -36,7 +36,7 @@ class Recipe(Settings):
     optimizer: str = choice("adamw", "adam")
     clip: float = number(5.0, above=0)
     warmup: int = number(0, at_least=0)
-    lr_decay: float = number(1.0, above=0)
+    lr_decay: float = number(1.0, above=0, at_most=1)
     lr_decay_from: int = number(0, at_least=0)
     patience: int = number(5, at_least=1)
     val_users: int | None = number(None, at_least=1)

@@ -26,7 +26,7 @@ from diffrec_lite.training.checkpoint import (
     on_cpu,
     optimizer_tensors,
 )
-from diffrec_lite.training.device import choose_device, choose_precision, make_accelerator
+from diffrec_lite.training.device import choose_device, choose_precision, in_precision, make_accelerator
 from diffrec_lite.training.folder import claimed, mend, save
 from diffrec_lite.training.loop import examples, fit
 from diffrec_lite.training.recipe import Recipe
@@ -89,6 +89,7 @@ def train(
                 model.trained_on = about
                 mend(state, model, folder)
         else:
+            note_what_is_cut_off(model, dataset)
             rehearse(model, dataset, recipe, state.precision)
         total = recipe.epochs * recipe.steps(len(examples(model, dataset))) if optimizer else 1
         show = progress and accelerator.is_main_process
@@ -137,8 +138,24 @@ def begin(
     except ValueError as problem:
         raise CheckpointError(f"{path} is of another run: {problem}") from None
     state.belongs_to(run_settings(model, dataset, recipe, seed), path)
+    if recipe.epochs < state.epoch:
+        done = f"{state.epoch} epochs are done, and epochs is {recipe.epochs}"
+        raise CheckpointError(f"{path}: {done}; ask for as many at least, or train anew with --overwrite")
     model.catalogue = Catalogue.of(dataset)
     return state, dataset
+
+
+def note_what_is_cut_off(model: Recommender, dataset: SequenceDataset) -> None:
+    """Say how many targets a model that learns from sequences never meets, since its `max_len` cuts them off."""
+    if model.learns_from != "sequences":
+        return
+    met, all_ = int(examples(model, dataset).positions.clamp(max=model.max_len).sum()), len(dataset.train)
+    if met < all_:
+        print(
+            f"note: {met:,} of {all_:,} training targets are learned, those among the last {model.max_len} items of "
+            "each reader; a larger max_len learns more",
+            file=sys.stderr,
+        )
 
 
 def rehearse(model: Recommender, dataset: SequenceDataset, recipe: Recipe, precision: str) -> None:
@@ -152,7 +169,7 @@ def rehearse(model: Recommender, dataset: SequenceDataset, recipe: Recipe, preci
         optimizer = recipe.make_optimizer(twin)
         batch = typical(examples(model, dataset), recipe.batch_size, model.max_len)
         batch = Batch(*(column.to(device) for column in batch))
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        with in_precision(precision, device):
             loss = twin(batch, Noise(0, batch.users, batch.positions), 0.0)["loss"]
         loss.backward()
         optimizer.step()
@@ -197,7 +214,7 @@ def take(state: Progress, row: dict[str, float], model: Recommender, optimizer: 
 
 
 def run_settings(model: Recommender, dataset: SequenceDataset, recipe: Recipe, seed: int) -> dict[str, Any]:
-    """What a resumed run must have in common with its beginning; the number of epochs and the patience may grow."""
+    """What a resumed run must have in common with its beginning; epochs and patience may differ."""
     training = {name: value for name, value in recipe.as_dict().items() if name not in ("epochs", "patience")}
     split = {} if dataset.cuts is None else {"split": dataset.cuts.name}
     return {**model.config, **training, "seed": seed, "dataset": dataset.name, **split, "data": fingerprint(dataset)}

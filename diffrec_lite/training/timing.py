@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import resource
 import statistics
 import sys
 import time
@@ -109,9 +108,16 @@ def forget_peak(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> float:
-    """MB: of the device's memory where it has its own, else of this process, Python and torch included."""
+    """MB: of the device's memory where it has its own, else of this process, Python and torch included.
+
+    NaN where nobody can tell, as on Windows.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    try:
+        import resource
+    except ImportError:
+        return math.nan
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 

@@ -40,7 +40,7 @@ def class_(trained, tmp_path_factory):
     folder, mark = tmp_path_factory.mktemp("class"), tmp_path_factory.mktemp("mark") / "opened"
     code, _, err = run("train", "markov", "--dataset", "bookshop", "--out", folder / "honest")
     assert code == 0, err
-    for name in ("liar", "broken", "elsewhere", "cut", "greedy", "huge", "pipe", "odd\x1b[31m"):
+    for name in ("liar", "broken", "elsewhere", "cut", "silent", "greedy", "huge", "pipe", "odd\x1b[31m"):
         shutil.copytree(folder / "honest", folder / name)
     record = json.loads((folder / "liar" / "run.json").read_text())
     record["test"] |= {"HR@5": 0.9, "NDCG@10": 0.8}
@@ -50,6 +50,9 @@ def class_(trained, tmp_path_factory):
     weights = folder / "broken" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     known = changed(folder / "elsewhere", trained_on={"source": "/etc/passwd", "fingerprint": "0" * 16})
+    tensors = unpack(folder / "silent" / "model.safetensors")[1]
+    untold = {name: value for name, value in known.items() if name != "trained_on"}
+    (folder / "silent" / "model.safetensors").write_bytes(pack(tensors, untold))
     changed(folder / "cut", trained_on={**known["trained_on"], "split": "temporal"})
     for file in (folder / "greedy").iterdir():
         file.unlink()
@@ -121,6 +124,7 @@ REASONS = {
     "broken": "damaged",
     "elsewhere": "not trained on the bookshop",
     "cut": "not trained on the bookshop",
+    "silent": "not trained on the bookshop",
     "greedy": "describes no SASRec",
     "huge": "larger than 200 MB",
     "pipe": "is no file",

@@ -73,6 +73,12 @@ def test_names_of_columns(write):
         read_log(path, {"users": "who"})
 
 
+def test_a_colon_in_the_header_of_a_csv_belongs_to_the_name_unless_a_type_follows(write):
+    path = write("user:id,item:id,t:sec,t:min\n1,2,3,0\n", "log.csv")
+    assert rows(path, columns={"user": "user:id", "item": "item:id", "time": "t:sec"}) == [("1", "2", 3)]
+    assert rows(write("user_id:token,item_id:token,timestamp:float\n1,2,3\n", "log.csv")) == [("1", "2", 3)]
+
+
 def test_columns_as_a_command_line_gives_them():
     usual = {"user": "userId", "item": "movieId", "timestamp": "timestamp"}
     assert parse_columns("user=userId,item=movieId,time=timestamp") == usual

@@ -38,6 +38,12 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path, monkeypa
     assert (tmp_path / "file").read_text() == "old" and os.listdir(tmp_path) == ["file"]
 
 
+def test_an_error_names_the_file_that_was_asked_for(tmp_path):
+    with pytest.raises(FileNotFoundError) as raised:
+        write(tmp_path / "nowhere" / "file", "new")
+    assert raised.value.filename == str(tmp_path / "nowhere" / "file")
+
+
 def test_the_name_of_a_new_file_is_flushed_after_the_file(tmp_path, monkeypatch):
     done = []
     for name in ("fsync", "replace"):

@@ -172,6 +172,13 @@ def test_gap_counts_pairs_at_a_distance_in_both_directions(settings, toy):
     assert scores.max() > 0.01
 
 
+def test_gap_counts_no_further_than_histories_reach(toy):
+    near, far = (models.build("gap", ITEMS, gaps=gaps) for gaps in (50, 10**12))
+    near.fit_counts(toy)
+    far.fit_counts(toy)
+    assert torch.equal(near.weight, far.weight)
+
+
 def test_gap_survives_saving(toy, tmp_path):
     model = models.build("gap", ITEMS)
     model.fit_counts(toy)

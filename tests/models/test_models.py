@@ -213,6 +213,24 @@ def test_samples_average_the_score_distributions(name, histories, monkeypatch):
     assert torch.allclose(score.exp(), single.mean(0), atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["diffurec", "diffurecsys", "adrec"])
+def test_averaged_samples_rank_what_a_softmax_would_round_to_nothing(name, histories):
+    model, history = make(name, **LOUD[name], item_std=30.0, samples=2), pad(histories)
+    single = make(name, **LOUD[name], item_std=30.0)
+    single.load_state_dict(model.state_dict())
+    assert (single.score(history).softmax(-1)[:, 1:] == 0).any()
+    assert model.score(history)[:, 1:].isfinite().all()
+
+
+@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("precision", [torch.float64, torch.bfloat16])
+def test_a_model_can_be_asked_in_another_precision(name, precision, histories):
+    model, history = make(name), pad(histories)
+    score = model.score(history)[:, 1:].double()
+    other = model.to(precision).score(history)[:, 1:].double()
+    assert torch.allclose(other, score, atol=1e-4 if precision == torch.float64 else 0.1)
+
+
 # ---------------------------------------------------------------- a device is never waited for
 
 

@@ -5,6 +5,8 @@ No test looks at how long anything took.
 
 import json
 import math
+import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,6 +18,7 @@ from diffrec_lite.data import load
 from diffrec_lite.layers import Attention
 from diffrec_lite.training import bench as benchmark
 from diffrec_lite.training import plain as plainly
+from diffrec_lite.training import timing
 from diffrec_lite.training.bench import OneBatch, agreement, bench, our_step, pieces_of, preset_for, stir
 from diffrec_lite.training.device import make_accelerator
 from diffrec_lite.training.recipe import Recipe
@@ -110,6 +113,19 @@ def test_ways_that_disagree_are_not_timed(build, data, monkeypatch):
         monkeypatch.setattr(plainly, "scores", lambda *a, wrong=wrong: right(*a) + wrong)
         with pytest.raises(ArithmeticError, match="plain way and ours differ"):
             bench(build("dcrec"), data, Recipe(), seconds=0, device="cpu")
+
+
+def test_few_readers_are_enough_and_none_are_refused(build, data):
+    few = replace(data, items=data.items[: data.offsets[2]], offsets=data.offsets[:3], user_tokens=data.user_tokens[:2])
+    assert set(agreement(build("sasrec"), few)) == {"scores", "losses"}
+    short = replace(few, items=few.items[:4], offsets=torch.tensor([0, 2, 4]))
+    with pytest.raises(ValueError, match="nobody to be asked"):
+        bench(build("sasrec"), short, Recipe(), seconds=0, device="cpu")
+
+
+def test_memory_is_not_known_everywhere(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+    assert math.isnan(timing.peak_memory(torch.device("cpu")))
 
 
 def test_what_has_no_plain_way_is_refused_and_nothing_else(data):

@@ -85,6 +85,12 @@ def test_a_model_that_counts_gives_one_row(data):
     assert list(fit(model, data, SMALL, done=1)) == []
 
 
+def test_a_precision_that_is_none_is_refused(data, build):
+    for wrong in ("fp16", "auto"):
+        with pytest.raises(ValueError, match=f"precision must be fp32 or bf16, got '{wrong}'"):
+            next(fit(build("sasrec"), data, SMALL, precision=wrong))
+
+
 def test_too_little_data_is_refused(build):
     tiny = SequenceDataset("tiny", torch.tensor([1, 2, 3]), torch.tensor([0, 3]), ["0"], ["[PAD]", *"abcdefghijkl"])
     with pytest.raises(ValueError, match="nothing to learn from"):

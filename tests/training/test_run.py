@@ -83,6 +83,16 @@ def test_resume_repairs_files_that_a_kill_left_behind(data, build, tmp_path):
     assert not left.exists()
 
 
+@pytest.mark.parametrize("learns_from", ["sequences", "prefixes"])
+def test_what_max_len_keeps_from_being_learned_is_said(data, build, capsys, learns_from):
+    train(build("sasrec", max_len=20, learns_from=learns_from), data, epochs=1)
+    assert "training targets" not in capsys.readouterr().err
+    train(build("sasrec", max_len=2, learns_from=learns_from), data, epochs=1)
+    learned = sum(min(2, int(position)) for position in data.train.longest().positions)
+    said = f"note: {learned:,} of {len(data.train):,} training targets are learned, those among the last 2 items"
+    assert (said in capsys.readouterr().err) == (learns_from == "sequences")
+
+
 def test_a_run_is_never_overwritten_by_accident(data, build, tmp_path):
     train(build(), data, tmp_path, epochs=1)
     before = (tmp_path / CHECKPOINT).read_bytes()
@@ -93,6 +103,9 @@ def test_a_run_is_never_overwritten_by_accident(data, build, tmp_path):
     with pytest.raises(CheckpointError, match="d was 16, is 32"):
         train(build(d=32), data, tmp_path, resume=True)
     assert (tmp_path / CHECKPOINT).read_bytes() == before
+    train(build(), data, tmp_path, epochs=2, resume=True)
+    with pytest.raises(CheckpointError, match="2 epochs are done, and epochs is 1"):
+        train(build(), data, tmp_path, epochs=1, resume=True)
     train(build(), data, tmp_path, epochs=1, lr=0.5, overwrite=True)
     assert (tmp_path / CHECKPOINT).read_bytes() != before
 
