@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
+from arms import fill
 from torch import Tensor
 
 from diffrec_lite.data import Batch, SequenceDataset, load
@@ -82,18 +82,10 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     torch.set_num_threads(1)
     dataset = load("bookshop")
-    rows = pd.read_csv(RECORD).to_dict("records") if RECORD.exists() else []
-    held = {(row["variant"], row["seed"]) for row in rows}
-    wanted = [(variant, changes, 0) for variant, changes in PATIENTS.items()]
-    wanted += [(variant, changes, seed) for seed in range(3) for variant, changes in ABLATIONS.items()]
-    for variant, changes, seed in wanted:
-        if (variant, seed) in held:
-            continue
-        held.add((variant, seed))
-        rows += [{"variant": variant, "seed": seed, **row} for row in curve(dataset, variant, changes, seed)]
-        pd.DataFrame(rows).to_csv(RECORD, index=False, lineterminator="\n")
-        last = rows[-1]
-        print(variant, seed, last["loss"], last["gradient norm"], last["val NDCG@10"], flush=True)
+    changes = PATIENTS | ABLATIONS
+    arms = [{"variant": variant, "seed": 0} for variant in PATIENTS]
+    arms += [{"variant": variant, "seed": seed} for seed in range(3) for variant in ABLATIONS]
+    fill(RECORD, arms, lambda arm: curve(dataset, arm["variant"], changes[arm["variant"]], arm["seed"]))
 
 
 if __name__ == "__main__":
