@@ -3,8 +3,8 @@
     python experiments/follow.py                      # every record; real data need DIFFREC_DATA
     python experiments/follow.py bookshop toys_hybrid # the records whose names begin so
 
-Returns 1 when a run leaves its record's curve. Counts have no curve and are not run. A record is followed on its own
-kind of device, or not at all: another one draws other numbers for dropout, and a loss strays by some thousandths.
+Returns 1 when a run leaves its record's curve, and keeps what it saw in data/runs/followed.csv. Counts have no curve
+and are not run. A record is followed on its own kind of device, or on the CPU where there is none.
 """
 
 from __future__ import annotations
@@ -18,23 +18,28 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from diffrec_lite.training.device import choose_device
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "data" / "runs"
+FOLLOWED = RECORDS / "followed.csv"
 EPOCHS = 2
 WITHIN = 0.0005  # of the loss: another processor rounds otherwise, and another seed is already further away
+ACROSS = 0.005  # of the loss: another kind of device draws other numbers for dropout, as another seed does
+SHOWN = ("loss", "val NDCG@10")
 
 
-def curve(record: dict[str, Any], folder: Path) -> list[float]:
-    """The losses of the first epochs when the record's command is run again, in its precision."""
+def again(record: dict[str, Any], device: str, folder: Path) -> dict[str, Any]:
+    """The record of the first epochs when a record's command is run again, in its precision, on `device`."""
     program, *given = shlex.split(record["command"])
     given[given.index("--out") + 1] = str(folder / "run")
-    given += ["--set", f"epochs={EPOCHS}", "--precision", record["precision"], "--device", kind_of_device(record)]
+    given += ["--set", f"epochs={EPOCHS}", "--precision", record["precision"], "--device", device]
     ran = subprocess.run([sys.executable, "-m", "diffrec_lite", *given], cwd=ROOT, capture_output=True, text=True)
     if ran.returncode:
         raise SystemExit(f"{program} {shlex.join(given)}\n{ran.stderr}")
-    return losses(json.loads((folder / "run" / "run.json").read_text(encoding="utf-8")))
+    return json.loads((folder / "run" / "run.json").read_text(encoding="utf-8"))
 
 
 def kind_of_device(record: dict[str, Any]) -> str:
@@ -50,13 +55,28 @@ def is_here(device: str) -> bool:
         return False
 
 
-def losses(record: dict[str, Any]) -> list[float]:
-    return [row["loss"] for row in record["history"][:EPOCHS]]
+def both(record: dict[str, Any], repeated: dict[str, Any]) -> pd.DataFrame:
+    """One row an epoch: what was recorded, and what came when it was run again."""
+    rows = []
+    for old, new in zip(record["history"][:EPOCHS], repeated["history"], strict=True):
+        row = {"made on": kind_of_device(record), "run on": kind_of_device(repeated), "epoch": old["epoch"]}
+        rows.append(row | {name: old[name] for name in SHOWN} | {f"{name} again": new[name] for name in SHOWN})
+    return pd.DataFrame(rows)
 
 
-def follows(again: list[float], recorded: list[float]) -> bool:
-    """Whether each epoch's loss is the recorded one, to `WITHIN`."""
-    return all(abs(a - b) <= WITHIN * abs(b) for a, b in zip(again, recorded, strict=True))
+def follows(rows: pd.DataFrame) -> bool:
+    """Whether each epoch's loss is the recorded one, to `WITHIN`; on another kind of device, to `ACROSS`."""
+    within = (rows["made on"] == rows["run on"]).map({True: WITHIN, False: ACROSS})
+    return bool(((rows["loss again"] / rows["loss"] - 1).abs() <= within).all())
+
+
+def keep(name: str, rows: pd.DataFrame) -> None:
+    """Put a record's rows into the table, in place of those that it had."""
+    rows.insert(0, "record", name)
+    if FOLLOWED.exists():
+        old = pd.read_csv(FOLLOWED)
+        rows = pd.concat([old[old["record"] != name], rows])
+    rows.sort_values(["record", "epoch"]).to_csv(FOLLOWED, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def main() -> int:
@@ -70,14 +90,13 @@ def main() -> int:
         record = json.loads(path.read_text(encoding="utf-8"))
         if not path.stem.startswith(begins) or "loss" not in record["history"][0]:
             continue
-        if not is_here(kind_of_device(record)):
-            print(f"{path.stem}: not run, for there is no {kind_of_device(record)} here", flush=True)
-            continue
+        device = kind_of_device(record) if is_here(kind_of_device(record)) else "cpu"
         with tempfile.TemporaryDirectory() as folder:
-            again = curve(record, Path(folder))
-        good = follows(again, losses(record))
+            rows = both(record, again(record, device, Path(folder)))
+        good = follows(rows)
         strayed += not good
-        print(f"{path.stem}: recorded {losses(record)}, again {again}{'' if good else '  STRAYED'}", flush=True)
+        print(f"{path.stem}{'' if good else '  STRAYED'}\n{rows.to_string(index=False)}", flush=True)
+        keep(path.stem, rows)
     return int(strayed > 0)
 
 

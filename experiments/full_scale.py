@@ -52,6 +52,7 @@ PREFIXES = (
     "learns_from=prefixes",
     "epochs=12",
 )  # the examples, and about the epochs, of the diffusion models beside it
+NARROW = ("d=64", "heads=2", "epochs=40", "lr_decay=0.97", "patience=8")  # half as wide, and for longer
 WITHOUT = ("share_at_T=1.0",)  # every example is noised to step T, where nothing of it is left: no diffusion
 SWITCHES = {  # one repair each, given to the printed model
     "weights": ("prior=0.0", "ranking=10.0", "lambda_schedule=fix", "epochs=36"),  # as many as the printed one had
@@ -69,6 +70,7 @@ WORTH = [
     *(Job(data, model, "repaired") for model in ("bert4rec", "bprmf") for data in REAL),
     *(Job(data, "sasrec", "repaired", "bce", BCE) for data in REAL),
     *(Job(data, "sasrec", "repaired", "untied", ("tied=false",)) for data in REAL),
+    *(Job(data, "sasrec", "repaired", "narrow", NARROW) for data in REAL),
     *(Job("yelp", model, "repaired") for model in ("dcrec", "diffurecsys", "sasrec", "hybrid")),
     Job("ml-1m", "diffurecsys", "repaired"),
     Job("ml-1m", "dcrec", "repaired", "", HALF),

@@ -39,6 +39,7 @@ GROUPS = {
     "rounding_by": ("rounding_by",),
     "loss weights": ("lambda_schedule", "prior", "denoising", "ranking"),
 }
+REVIVING = ("detach_target", "loss weights", "signal")  # each of these alone revives the printed model
 EXTRAS = ("project", "copies")  # not among the repairs of the small models
 # On Beauty nothing is given to the printed model, to save time.
 OF_DATASET: dict[str, dict[str, Any]] = {
@@ -60,6 +61,8 @@ def variants(given: bool) -> dict[str, dict[str, Any]]:
     if given:
         found["as printed, L_t a sum over d"] = {**AS_PRINTED, "denoising": float(SMALL["d"])}  # ||.||^2, as written
         found["repaired with L_z alone"] = {**REPAIRS, "denoising": 0.0}  # L_T is off already
+        three = [key for name in REVIVING for key in GROUPS[name]]
+        found[f"repaired without {', '.join(REVIVING)}"] = {**REPAIRS, **{key: AS_PRINTED[key] for key in three}}
     return found
 
 

@@ -33,6 +33,7 @@ LABELS = {
     "sasrec_paper": "SASRec, every position at once, settings of ours (`paper`)",
     "sasrec_repaired_bce": "SASRec, one random negative",
     "sasrec_repaired_untied": "SASRec, two item tables",
+    "sasrec_repaired_narrow": "SASRec, softmax over the catalogue, half as wide",
     "sasrec_repaired_light": "SASRec, softmax over the catalogue, less dropout",
     "sasrec_repaired": "SASRec, softmax over the catalogue",
     "adrec_repaired": "ADRec",

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,9 +11,9 @@ import full_scale
 import paired
 import pandas as pd
 import pytest
+import repairs as repairs_script
 import repeat
 import results
-import torch
 
 from diffrec_lite import models
 from diffrec_lite.data import load
@@ -56,10 +55,19 @@ def test_three_repairs_revive_the_printed_model_alone_and_the_others_do_not(book
 def test_of_the_repaired_model_only_the_seen_bias_is_missed_at_one_step_and_the_signal_at_four(repairs, bookshop):
     rows = repairs[(repairs.dataset == "bookshop") & (repairs.variant == "repaired")]
     margin = (rows["HR@5 high"] - rows["HR@5"]).max()
-    lost = bookshop.loc["repaired"] - bookshop[bookshop.index.str.startswith("repaired without")]
+    single = [f"repaired without {name}" for name in repairs_script.GROUPS]
+    lost = bookshop.loc["repaired"] - bookshop.loc[single]
     assert set(lost[lost[1] > margin].index) == {"repaired without seen_bias"}
     assert set(lost[lost[4] > margin].index) == {"repaired without seen_bias", "repaired without signal"}
     assert abs(bookshop[4]["repaired"] - bookshop[1]["repaired"]) < margin
+
+
+def test_the_repaired_model_fails_without_the_three_that_revive_the_printed_one(bookshop):
+    assert set(SINGLE) == set(repairs_script.REVIVING)
+    without_all = bookshop.loc[f"repaired without {', '.join(repairs_script.REVIVING)}"]
+    assert (without_all < 1.5 * bookshop.loc["as printed"]).all() and (
+        without_all < 0.3 * bookshop.loc["repaired"]
+    ).all()
 
 
 def test_the_repaired_dcrec_is_above_counting_and_the_printed_one_is_not(bookshop):
@@ -179,19 +187,47 @@ def test_a_table_is_made_again_by_its_command(tmp_path):
 @pytest.mark.parametrize("name", ["bookshop_dcrec_quick_0", "bookshop_sasrec_quick_0"])
 def test_a_records_command_follows_its_curve_for_two_epochs(name, tmp_path):
     record = json.loads((RUNS / f"{name}.json").read_text(encoding="utf-8"))
-    again = follow.curve(record, tmp_path)
-    assert len(again) == follow.EPOCHS and follow.follows(again, follow.losses(record))
+    rows = follow.both(record, follow.again(record, "cpu", tmp_path))
+    assert rows.epoch.tolist() == [1, 2] and follow.follows(rows)
 
 
-def test_a_record_is_followed_on_its_own_kind_of_device_alone(monkeypatch, capsys):
-    named = [path.stem for path in RECORDS if json.loads(path.read_text(encoding="utf-8"))["device"].startswith("cuda")]
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(sys, "argv", ["follow.py", named[0]])
-    assert follow.main() == 0
-    assert capsys.readouterr().out == f"{named[0]}: not run, for there is no cuda here\n"
-    assert follow.is_here("cpu")
+def run(name):
+    return json.loads((RUNS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def first_epochs(name):
+    """A run as it would be, had it ended after the epochs that are followed."""
+    return run(name) | {"history": run(name)["history"][: follow.EPOCHS]}
 
 
 def test_another_seed_does_not_follow_it():
-    first, second = (json.loads((RUNS / f"bookshop_dcrec_quick_{seed}.json").read_text()) for seed in (0, 1))
-    assert not follow.follows(follow.losses(second), follow.losses(first))
+    assert not follow.follows(follow.both(run("bookshop_dcrec_quick_0"), first_epochs("bookshop_dcrec_quick_1")))
+
+
+def test_on_another_kind_of_device_another_seed_follows_and_another_model_does_not():
+    record = run("beauty_dcrec_repaired_2")
+    assert record["device"].startswith("cuda")
+    assert follow.follows(follow.both(record, first_epochs("beauty_dcrec_repaired_1")))
+    assert not follow.follows(follow.both(record, first_epochs("beauty_hybrid_repaired_1")))
+
+
+def test_what_was_followed_is_kept_in_place_of_what_was_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(follow, "FOLLOWED", tmp_path / "followed.csv")
+    rows = follow.both(run("bookshop_dcrec_quick_0"), first_epochs("bookshop_dcrec_quick_1"))
+    for name, loss in (("b", 1.0), ("a", 2.0), ("b", 3.0)):
+        follow.keep(name, rows.assign(**{"loss again": loss}))
+    kept = pd.read_csv(tmp_path / "followed.csv")
+    assert kept.record.tolist() == ["a", "a", "b", "b"] and kept["loss again"].tolist() == [2.0, 2.0, 3.0, 3.0]
+
+
+LONG = {"yelp_dcrec_paper_0", "ml-1m_dcrec_repaired_light_0"}  # half an hour of a CPU and more: not followed
+
+
+def test_the_records_of_a_gpu_were_followed_and_none_strayed():
+    table = pd.read_csv(follow.FOLLOWED)
+    assert set(table.record) == {path.stem for path in RECORDS if run(path.stem)["device"].startswith("cuda")} - LONG
+    for name, rows in table.groupby("record"):
+        history = pd.DataFrame(run(name)["history"][: follow.EPOCHS])
+        for column in ("epoch", *follow.SHOWN):
+            assert rows[column].tolist() == pytest.approx(history[column].tolist(), rel=1e-5), name
+        assert (rows["made on"] == follow.kind_of_device(run(name))).all() and follow.follows(rows), name
