@@ -67,6 +67,7 @@ SHORT = {  # the rows of README's table
     "dcrec_paper": "DCRec, the printed recipe",
     "hybrid_repaired": "hybrid of both",
     "sasrec_repaired": "SASRec, no diffusion",
+    "sasrec_repaired_narrow": "SASRec, no diffusion, half as wide, 40 epochs",
     "sasrec_repaired_light": "SASRec, no diffusion, less dropout",
     "ridge_quick": "linear regression, no gradient",
     "recent_quick": "what the reader chose before, the latest first",
