@@ -211,6 +211,17 @@ def test_ridge_is_the_linear_regression_of_the_next_item(toy):
     assert torch.allclose(model.score(history)[:, 1:], expected[:, 1:], atol=1e-5)
 
 
+def test_ridge_says_how_much_memory_it_lacks(toy, monkeypatch):
+    model = models.build("ridge", ITEMS)
+
+    def full(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(torch, "zeros", full)
+    with pytest.raises(ValueError, match=f"ridge solves for {ITEMS} items at once and needs 0 GB of memory"):
+        model.fit_counts(toy)
+
+
 def test_ridge_keeps_the_largest_weights_of_each_item(toy):
     whole, part = (models.build("ridge", ITEMS, keep=keep) for keep in (ITEMS, 3))
     for model in (whole, part):
