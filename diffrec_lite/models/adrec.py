@@ -22,37 +22,25 @@ from torch import Tensor, nn
 
 from diffrec_lite.data import Batch
 from diffrec_lite.layers import Positions, StepEmbedding, TransformerBlock, causal_mask
-from diffrec_lite.models.denoiser import Denoise, DiffusionRecommender
+from diffrec_lite.models.denoiser import Denoise, DiffusionRecommender, DiffusionSettings
 from diffrec_lite.models.negatives import mean_over
-from diffrec_lite.models.settings import Settings, choice, number
+from diffrec_lite.models.settings import number
 from diffrec_lite.models.softmax import cross_entropy, prefixes
 from diffrec_lite.noise import NormalNoise
 
 
 @dataclass(frozen=True)
-class ADRecSettings(Settings):
-    """What all diffusion models have (`DiffusionRecommender`), and:
+class ADRecSettings(DiffusionSettings):
+    """What all diffusion models have, and:
 
-    - `blocks`, `denoiser_blocks`, `heads`, `dropout`, `item_dropout`: the two Transformers.
+    - `blocks`, `denoiser_blocks`: the two Transformers.
     - `quiet`: lambda, how loud the noised target is beside what the encoder says.
     - `input_norm`: a layer norm on the vectors of the history.
     - `denoising`: the weight of the squared error beside the cross-entropy.
     """
 
-    max_len: int = number(50, at_least=1)
-    d: int = number(128, at_least=1)
     blocks: int = number(2, at_least=1)
     denoiser_blocks: int = number(2, at_least=1)
-    heads: int = number(4, at_least=1)
-    dropout: float = number(0.1, at_least=0, at_most=1)
-    item_dropout: float = number(0.3, at_least=0, at_most=1)
-    item_std: float = number(0.05, at_least=0)
-    schedule: str = choice("trunc_lin", "linear", "scaled_linear", "cosine", "sqrt")
-    T: int = number(32, at_least=2)
-    sampling_steps: int | None = number(None, at_least=1)
-    transition: str = choice("posterior", "renoise", "ddim")
-    samples: int = number(1, at_least=1)
-    seen_bias: bool = False
     input_norm: bool = False
     quiet: float = number(0.001, at_least=0)
     denoising: float = number(1.0, at_least=0)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from diffrec_lite.data import Batch
 from diffrec_lite.layers import Positions, TransformerBlock, key_mask
-from diffrec_lite.models.sequential import SequentialRecommender
-from diffrec_lite.models.settings import Settings, number
+from diffrec_lite.models.sequential import EncoderSettings, SequentialRecommender
+from diffrec_lite.models.settings import number
 from diffrec_lite.models.softmax import cross_entropy
 from diffrec_lite.noise import NormalNoise
 
@@ -19,17 +19,11 @@ HIDDEN = 1  # the noise stream that says which items are hidden
 
 
 @dataclass(frozen=True)
-class BERT4RecSettings(Settings):
-    """`blocks`, `heads`, `dropout`: the Transformer. `hidden`: so many of the items are hidden in training."""
+class BERT4RecSettings(EncoderSettings):
+    """`blocks`, `heads`: the Transformer. `hidden`: so many of the items are hidden in training."""
 
-    max_len: int = number(50, at_least=1)
-    d: int = number(128, at_least=1)
     blocks: int = number(2, at_least=1)
     heads: int = number(4, at_least=1)
-    dropout: float = number(0.2, at_least=0, at_most=1)
-    item_dropout: float = number(0.2, at_least=0, at_most=1)
-    item_std: float = number(0.05, at_least=0)
-    seen_bias: bool = False
     hidden: float = number(0.3, above=0, at_most=1)
 
 

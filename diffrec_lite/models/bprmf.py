@@ -9,22 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from diffrec_lite.models import negatives
-from diffrec_lite.models.sequential import SequentialRecommender
-from diffrec_lite.models.settings import Settings, number
+from diffrec_lite.models.sequential import SequentialRecommender, TableSettings
+from diffrec_lite.models.settings import number
 from diffrec_lite.noise import NormalNoise
 
 
 @dataclass(frozen=True)
-class BPRMFSettings(Settings):
+class BPRMFSettings(TableSettings):
     """`decay`: how much less an item counts than the one read after it, as a factor; 1 forgets the order.
 
     `negatives`: with so many other items the next one is compared.
     """
 
-    max_len: int = number(50, at_least=1)
-    d: int = number(128, at_least=1)
-    item_dropout: float = number(0.2, at_least=0, at_most=1)
-    item_std: float = number(0.05, at_least=0)
     decay: float = number(1.0, above=0, at_most=1)
     negatives: int = number(1, at_least=1)
 

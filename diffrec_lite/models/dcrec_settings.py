@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from diffrec_lite.models.base import ModelError
-from diffrec_lite.models.settings import Settings, choice, number
+from diffrec_lite.models.denoiser import DiffusionSettings
+from diffrec_lite.models.settings import choice, number
 
 
 @dataclass(frozen=True)
-class DCRecSettings(Settings):
-    """DCRec with every part on a switch. What all diffusion models have: `DiffusionRecommender`.
+class DCRecSettings(DiffusionSettings):
+    """DCRec with every part on a switch.
 
     As printed:
 
-    - `blocks`, `heads`, `dropout`, `item_dropout`: the DCDT and its dropouts.
+    - `blocks`: the DCDT.
     - `implicit`: False leaves the history out of the stream, S_0 = [target] ("explicit only").
     - `explicit`: False removes the clean history, so CondLN sees the step alone ("implicit only").
     - `cond_ln`: False puts a plain layer norm in CondLN's place.
@@ -38,24 +39,18 @@ class DCRecSettings(Settings):
     - `project`: before S_0_hat is noised again, its target goes back to the item vectors' sphere, its history is reset.
     - `copies`: cross-attention begins as a copy, its value and output maps being the identity at first, so that what is
       looked up is item vectors from the first batch on (notebook 08 shows that this is what counts).
-    - `seen_bias`: see `DiffusionRecommender`.
+    - `seen_bias`: see `DiffusionSettings`.
 
     `causal` learns from every position of a history at once: position p of the stream sees what came before it. The
     step is one for the whole history, or `step_for_each` position.
     """
 
-    max_len: int = number(50, at_least=1)
-    d: int = number(128, at_least=1)
     blocks: int = number(4, at_least=1)
-    heads: int = number(4, at_least=1)
-    dropout: float = number(0.1, at_least=0, at_most=1)
     item_dropout: float = number(0.4, at_least=0, at_most=1)
-    item_std: float = number(0.05, at_least=0)
     schedule: str = choice("scaled_linear", "linear", "trunc_lin", "cosine", "sqrt")
     T: int = number(50, at_least=2)
     sampling_steps: int | None = number(1, at_least=1)
     transition: str = choice("renoise", "posterior", "ddim")
-    samples: int = number(1, at_least=1)
     implicit: bool = True
     explicit: bool = True
     cond_ln: bool = True
@@ -77,7 +72,6 @@ class DCRecSettings(Settings):
     positions: str = choice("before", "after", "relative", "none")
     project: bool = False
     copies: bool = False
-    seen_bias: bool = False
     causal: bool = False
     step_for_each: bool = False
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
@@ -14,25 +15,42 @@ import torch
 from torch import Tensor, nn
 
 from diffrec_lite.diffusion import GaussianDiffusion, State
-from diffrec_lite.models.base import Recommender
+from diffrec_lite.models.base import Recommender, RecommenderSettings
 from diffrec_lite.models.seen import SeenBias
+from diffrec_lite.models.settings import choice, number
 from diffrec_lite.noise import Noise, NormalNoise, mix
 
 Denoise = Callable[[Tensor, int], Tensor]
 
 
-class DiffusionRecommender(Recommender):
-    """A recommender that denoises the vector of the next item and rounds it to the catalogue.
-
-    Settings that all of them have:
+@dataclass(frozen=True)
+class DiffusionSettings(RecommenderSettings):
+    """Settings that all diffusion models have.
 
     - `d` width of the item vectors; `item_std` their initial standard deviation. The papers do not give it and the
       released programs leave PyTorch's 1; 0.05 is our choice, since it decides how fast everything learns.
+    - `heads`, `dropout`, `item_dropout`: the Transformer and its dropouts.
     - `schedule`, `T`: the diffusion. `sampling_steps`: denoising steps at inference, T at most (None: all T).
     - `transition`: "posterior", "renoise" or "ddim" (`GaussianDiffusion.reverse`).
     - `samples`: how many seeds are averaged into one score distribution (DiffuRecSys Algorithm 3).
     - `seen_bias`: a learned number is added to the score of what the history holds (`SeenBias`).
     """
+
+    d: int = number(128, at_least=1)
+    heads: int = number(4, at_least=1)
+    dropout: float = number(0.1, at_least=0, at_most=1)
+    item_dropout: float = number(0.3, at_least=0, at_most=1)
+    item_std: float = number(0.05, at_least=0)
+    schedule: str = choice("trunc_lin", "linear", "scaled_linear", "cosine", "sqrt")
+    T: int = number(32, at_least=2)
+    sampling_steps: int | None = number(None, at_least=1)
+    transition: str = choice("posterior", "renoise", "ddim")
+    samples: int = number(1, at_least=1)
+    seen_bias: bool = False
+
+
+class DiffusionRecommender(Recommender):
+    """A recommender that denoises the vector of the next item and rounds it to the catalogue."""
 
     def __init__(self, num_items: int, **settings: Any) -> None:
         super().__init__(num_items, **settings)

@@ -32,8 +32,8 @@ from diffrec_lite.layers import (
     key_mask,
     row_mask,
 )
-from diffrec_lite.models.denoiser import Denoise, DiffusionRecommender
-from diffrec_lite.models.settings import Settings, choice, number
+from diffrec_lite.models.denoiser import Denoise, DiffusionRecommender, DiffusionSettings
+from diffrec_lite.models.settings import choice, number
 from diffrec_lite.noise import NormalNoise
 
 LAMBDA = 1  # the noise streams: 0 is the diffusion's own
@@ -41,10 +41,10 @@ OFFSET = 2
 
 
 @dataclass(frozen=True)
-class DiffuRecSettings(Settings):
-    """DiffuRec, with DiffuRecSys's two additions on switches. What all diffusion models have: `DiffusionRecommender`.
+class DiffuRecSettings(DiffusionSettings):
+    """DiffuRec, with DiffuRecSys's two additions on switches.
 
-    - `blocks`, `heads`, `dropout`, `item_dropout`: the Approximator and its dropouts.
+    - `blocks`: the Approximator.
     - `delta`: mean and standard deviation of lambda. 0 leaves a plain Transformer over the history, no diffusion.
     - `positions`: learned positional embeddings. Neither paper has them and neither released program uses them;
       without them only the last item's place matters (ledger 10).
@@ -58,19 +58,7 @@ class DiffuRecSettings(Settings):
       `query_from_target` (4: the noised target asks, the history answers).
     """
 
-    max_len: int = number(50, at_least=1)
-    d: int = number(128, at_least=1)
     blocks: int = number(4, at_least=1)
-    heads: int = number(4, at_least=1)
-    dropout: float = number(0.1, at_least=0, at_most=1)
-    item_dropout: float = number(0.3, at_least=0, at_most=1)
-    item_std: float = number(0.05, at_least=0)
-    schedule: str = choice("trunc_lin", "linear", "scaled_linear", "cosine", "sqrt")
-    T: int = number(32, at_least=2)
-    sampling_steps: int | None = number(None, at_least=1)
-    transition: str = choice("posterior", "renoise", "ddim")
-    samples: int = number(1, at_least=1)
-    seen_bias: bool = False
     delta: float = number(0.001, at_least=0)
     positions: bool = False
     input_norm: bool = False

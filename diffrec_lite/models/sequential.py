@@ -17,18 +17,34 @@ from torch import Tensor, nn
 from diffrec_lite.data import Batch
 from diffrec_lite.layers import Positions, RelativePositions, TransformerBlock, causal_mask
 from diffrec_lite.models import negatives
-from diffrec_lite.models.base import Recommender
+from diffrec_lite.models.base import Recommender, RecommenderSettings
 from diffrec_lite.models.seen import SeenBias
-from diffrec_lite.models.settings import SettingError, Settings, choice, number
+from diffrec_lite.models.settings import SettingError, choice, number
 from diffrec_lite.models.softmax import cross_entropy, prefixes
 from diffrec_lite.noise import NormalNoise
+
+
+@dataclass(frozen=True)
+class TableSettings(RecommenderSettings):
+    """The item table: its width `d`, `item_dropout`, and `item_std`, its vectors' initial standard deviation."""
+
+    d: int = number(128, at_least=1)
+    item_dropout: float = number(0.2, at_least=0, at_most=1)
+    item_std: float = number(0.05, at_least=0)
+
+
+@dataclass(frozen=True)
+class EncoderSettings(TableSettings):
+    """What networks have besides: `dropout`, and `seen_bias`, a number added to what was read (`SeenBias`)."""
+
+    dropout: float = number(0.2, at_least=0, at_most=1)
+    seen_bias: bool = False
 
 
 class SequentialRecommender(Recommender):
     """An encoder that sees the past of each position, and an item table that its output is compared with.
 
-    A subclass writes `encode`. Settings that all of them have: `d`, `item_dropout` and `item_std` of the item table.
-    Most have `seen_bias` (`SeenBias`).
+    A subclass writes `encode`. Its settings are `TableSettings`, for most `EncoderSettings`.
     """
 
     learns_from = "sequences"
@@ -80,8 +96,8 @@ class SequentialRecommender(Recommender):
 
 
 @dataclass(frozen=True)
-class SASRecSettings(Settings):
-    """`blocks`, `heads`, `dropout`: the Transformer.
+class SASRecSettings(EncoderSettings):
+    """`blocks`, `heads`: the Transformer.
 
     - `positions`: "recency", a vector for each place counted from the end (the original's), or "relative", a bias on
       the attention, for which a prefix is like a whole history.
@@ -93,14 +109,8 @@ class SASRecSettings(Settings):
       which begin short.
     """
 
-    max_len: int = number(50, at_least=1)
-    d: int = number(128, at_least=1)
     blocks: int = number(2, at_least=1)
     heads: int = number(4, at_least=1)
-    dropout: float = number(0.2, at_least=0, at_most=1)
-    item_dropout: float = number(0.2, at_least=0, at_most=1)
-    item_std: float = number(0.05, at_least=0)
-    seen_bias: bool = False
     positions: str = choice("recency", "relative")
     learns_from: str = choice("sequences", "prefixes")
     loss: str = choice("softmax", "sampled", "bce")
@@ -155,16 +165,10 @@ class SASRec(SequentialRecommender):
 
 
 @dataclass(frozen=True)
-class GRU4RecSettings(Settings):
+class GRU4RecSettings(EncoderSettings):
     """`layers` of GRU cells, with `dropout` between them and before the output."""
 
-    max_len: int = number(50, at_least=1)
-    d: int = number(128, at_least=1)
     layers: int = number(1, at_least=1)
-    dropout: float = number(0.2, at_least=0, at_most=1)
-    item_dropout: float = number(0.2, at_least=0, at_most=1)
-    item_std: float = number(0.05, at_least=0)
-    seen_bias: bool = False
 
 
 class GRU4Rec(SequentialRecommender):
