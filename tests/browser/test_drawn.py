@@ -8,6 +8,8 @@ import pytest
 from browser import pages
 from PIL import ImageColor
 
+from diffrec_lite.lessons.comparison.explorer import view
+
 ATTRIBUTES = "(nodes, name) => nodes.map(node => Number(node.getAttribute(name)))"
 STYLES = "(nodes, name) => nodes.map(node => node.style[name])"
 FIRST_ROWS = """nodes => nodes.map(node => {
@@ -300,6 +302,10 @@ def test_cost_puts_every_run_at_its_cost_and_score(shown):
         assert (len(runs) < len(here)) == (state[3] == 0)  # seconds on a CPU; some were trained on a GPU alone
         runs.sort(key=lambda run: -run["scores"][protocol][metric][0])
         scores, costs = [run["scores"][protocol][metric] for run in runs], [run["costs"][state[3]] for run in runs]
+        still = view(data, state)  # what the picture shows that stays where there is no page
+        assert [(run["label"], run["cost"], run["score"]) for run in still["points"]] == [
+            (run["label"], spent, score) for run, spent, score in zip(runs, costs, scores, strict=True)
+        ]
         svg = root.locator("> svg")
         spans = svg.locator("line[stroke-width='2']")
         axis(attributes(spans, "x1"), np.log10(costs))
@@ -320,7 +326,7 @@ def test_cost_puts_every_run_at_its_cost_and_score(shown):
         assert [row[2:4] for row in rows] == [[f"{v:.4f}", f"{low:.4f} to {high:.4f}"] for v, low, high in scores]
         best = f"{dataset}, {protocol}. Best recorded {metric}: {scores[0][0]:.4f}, {runs[0]['label']}."
         said = root.locator(".drl-readout").inner_text()
-        assert said.startswith(best)
+        assert said.startswith(best) and said.endswith(still["untimed"])
         assert [run["label"] in said.removeprefix(best) for run in here if run not in runs] == [True] * (
             len(here) - len(runs)
         )
