@@ -170,7 +170,10 @@ def surprise(function: Callable, because: str) -> None:
             "five, and more out than in.",
         },
     )
-    passed("surprise", "The first guess has what the history tells, and no later call is told more about the reader.")
+    passed(
+        "surprise",
+        "The first guess has what the network gets from the history, and no later call is told more about the reader.",
+    )
 
 
 def _wrong_shares(predictions: Tensor) -> dict[str, Tensor]:
