@@ -21,26 +21,33 @@ from diffrec_lite.evaluation import Evaluation, evaluate_both
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "data" / "runs" / "paired.csv"
 DATASETS = ("beauty", "toys")
-ONE = "hybrid_repaired"
-RIVALS = ("hybrid_repaired_without", "sasrec_repaired", "dcrec_repaired", "diffurecsys_repaired", "ridge_quick")
+PAIRS = (
+    ("hybrid_repaired", "hybrid_repaired_without"),
+    ("hybrid_repaired", "sasrec_repaired"),
+    ("hybrid_repaired", "dcrec_repaired"),
+    ("hybrid_repaired", "diffurecsys_repaired"),
+    ("hybrid_repaired", "ridge_quick"),
+    ("hybrid_repaired_narrow", "hybrid_repaired_narrow_without"),
+    ("hybrid_repaired_narrow", "sasrec_repaired_narrow"),
+    ("hybrid_repaired_narrow", "ridge_quick"),
+)
 METRICS = ("HR@5", "NDCG@5", "NDCG@10")
 KEYS = ["dataset", "seed", "A", "B"]
 
 
-def pairs(folder: Path, seeds: int) -> list[tuple[str, int, str]]:
-    """Data set, seed and rival of every pair whose two run folders are there; a rule has one run for all seeds."""
-    found = []
-    for dataset in DATASETS:
-        for seed in range(seeds):
-            for rival in RIVALS:
-                names = f"{dataset}_{ONE}_{seed}", f"{dataset}_{rival}_{_seed(rival, seed)}"
-                if all((folder / name / "run.json").exists() for name in names):  # written when a training ends
-                    found.append((dataset, seed, rival))
-    return found
+def pairs(folder: Path, seeds: int) -> list[tuple[str, int, str, str]]:
+    """Data set, seed and both names of every pair whose run folders are there; a rule has one run for all seeds."""
+    return [
+        (dataset, seed, *pair)
+        for dataset in DATASETS
+        for seed in range(seeds)
+        for pair in PAIRS
+        if all((folder / _run(dataset, name, seed) / "run.json").exists() for name in pair)  # written at the end
+    ]
 
 
-def _seed(name: str, seed: int) -> int:
-    return 0 if name.endswith("_quick") else seed
+def _run(dataset: str, name: str, seed: int) -> str:
+    return f"{dataset}_{name}_{0 if name.endswith('_quick') else seed}"
 
 
 def compared(one: Evaluation, other: Evaluation) -> pd.DataFrame:
@@ -60,17 +67,17 @@ def main() -> None:
     ranked: dict[str, tuple[Evaluation, Evaluation]] = {}
 
     def both(dataset: str, name: str, seed: int) -> tuple[Evaluation, Evaluation]:
-        run = f"{dataset}_{name}_{_seed(name, seed)}"
+        run = _run(dataset, name, seed)
         if run not in ranked:
             ranked[run] = evaluate_both(models.load(given.folder / run), load(dataset))
         return ranked[run]
 
     made = []
-    for dataset, seed, rival in tqdm(found, unit="pair"):
+    for dataset, seed, one, other in tqdm(found, unit="pair"):
         for protocol, *sides in zip(
-            ("unfiltered", "seen-filtered"), both(dataset, ONE, seed), both(dataset, rival, seed), strict=True
+            ("unfiltered", "seen-filtered"), both(dataset, one, seed), both(dataset, other, seed), strict=True
         ):
-            key = {"dataset": dataset, "seed": seed, "A": ONE, "B": rival, "protocol": protocol}
+            key = {"dataset": dataset, "seed": seed, "A": one, "B": other, "protocol": protocol}
             made.append(pd.DataFrame([key] * len(METRICS)).join(compared(*sides)))
     table = pd.concat(made, ignore_index=True)
     if RECORD.exists():

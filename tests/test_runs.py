@@ -170,7 +170,8 @@ def test_a_pair_needs_both_trainings_to_have_ended(tmp_path):
         (tmp_path / name / "model.safetensors").touch()
     for name in names[:3]:
         (tmp_path / name / "run.json").touch()
-    assert paired.pairs(tmp_path, 3) == [("toys", 1, "sasrec_repaired"), ("toys", 1, "ridge_quick")]
+    pairs = [("toys", 1, "hybrid_repaired", name) for name in ("sasrec_repaired", "ridge_quick")]
+    assert paired.pairs(tmp_path, 3) == pairs
 
 
 def test_a_table_is_made_again_by_its_command(tmp_path):
