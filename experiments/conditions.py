@@ -19,22 +19,47 @@ from typing import Any
 
 import torch
 from arms import fill
+from torch import Tensor
 
 from diffrec_lite import models
 from diffrec_lite.data import SequenceDataset, load
 from diffrec_lite.evaluation import evaluate
+from diffrec_lite.models import DCRec
+from diffrec_lite.models.denoiser import Denoise
+from diffrec_lite.noise import NormalNoise
 from diffrec_lite.training.loop import fit
 from diffrec_lite.training.recipe import Recipe, settings
 
 RUNS = Path(__file__).parents[1] / "data" / "runs"
 SEEDS = range(3)
 STEPS = (1, 4)
+
+
+class ShiftKept(DCRec):
+    """DCRec whose noise is shifted by the history at every step of sampling, as in training, not at the start alone."""
+
+    def start(self, history: Tensor, noise: NormalNoise, grid: list[int]) -> tuple[Tensor, Denoise]:
+        x_T, denoise = super().start(history, noise, grid)
+        shift = self.settings.delta / self.settings.signal * self.known(history, x_T)
+
+        def shifted(St: Tensor, t: int) -> Tensor:
+            return denoise(St if t == grid[0] else St + (1 - self.diffusion.abar[t]).sqrt().to(St) * shift, t)
+
+        return x_T, shifted
+
+
 CONDITIONS: dict[str, dict[str, Any]] = {
     "both": {},
     "explicit only": {"implicit": False},
     "implicit only": {"explicit": False},
     # The noise of training and the start of sampling are shifted by H_0, so that the history can be read at t = T.
     "implicit only, legible": {"explicit": False, "delta_in_training": True, "delta": 1.0},
+    "implicit only, legible, shift kept": {
+        "explicit": False,
+        "delta_in_training": True,
+        "delta": 1.0,
+        "kind": ShiftKept,
+    },
     "both, plain LN": {"cond_ln": False},
 }
 PARTS: dict[str, dict[str, Any]] = {
@@ -49,11 +74,13 @@ PARTS: dict[str, dict[str, Any]] = {
 TABLES = {"conditions": ("dcrec", CONDITIONS), "hybrid": ("hybrid", PARTS)}
 
 
-def reached(dataset: SequenceDataset, seed: int, model: str, **changed: Any) -> Iterator[dict[str, Any]]:
-    """Train one model and rank it: a row for each number of steps."""
+def reached(
+    dataset: SequenceDataset, seed: int, model: str, kind: type[DCRec] | None = None, **changed: Any
+) -> Iterator[dict[str, Any]]:
+    """Train one model, or one of its `kind`, and rank it: a row for each number of steps."""
     of_model, of_training = settings(model, "quick", ["epochs=6"])
     torch.manual_seed(seed)
-    built = models.build(model, dataset.num_items, **{**of_model, **changed})
+    built = (kind or models.MODELS[model])(dataset.num_items, **{**of_model, **changed})
     list(fit(built, dataset, Recipe(**of_training, val_users=100), seed=seed))
     for n in STEPS:
         found = evaluate(built, dataset, "val", steps=n)
