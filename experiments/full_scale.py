@@ -17,6 +17,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from diffrec_lite.training.results import NARROW
+
 ROOT = Path(__file__).parents[1]
 COUNTS = ("popularity", "recent", "markov", "gap", "ridge")  # no seed changes them
 RECORDS = ROOT / "data" / "runs"
@@ -52,7 +54,6 @@ PREFIXES = (
     "learns_from=prefixes",
     "epochs=12",
 )  # the examples, and about the epochs, of the diffusion models beside it
-NARROW = ("d=64", "heads=2", "epochs=40", "lr_decay=0.97", "patience=8")  # half as wide, and for longer
 WITHOUT = ("share_at_T=1.0",)  # every example is noised to step T, where nothing of it is left: no diffusion
 SWITCHES = {  # one repair each, given to the printed model
     "weights": ("prior=0.0", "ranking=10.0", "lambda_schedule=fix", "epochs=36"),  # as many as the printed one had

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 from diffrec_lite.data.shipped import shipped
 
+NARROW = ("d=64", "heads=2", "epochs=40", "lr_decay=0.97", "patience=8")  # half as wide as `repaired`, and for longer
 UNFILTERED, FILTERED = "test", "test_filtered"  # the whole catalogue, or without what the reader has read
 
 
@@ -52,8 +54,10 @@ class Family:
 
     @cached_property
     def label(self) -> str:
-        """The model with what was changed: "diffurec, delta=0.0"."""
-        return ", ".join([self.model, *self.changes])
+        """The model with what was changed: "diffurec, delta=0.0", and "narrow" for all of NARROW together."""
+        narrow = set(NARROW) <= set(self.changes)
+        changes = ["narrow", *(change for change in self.changes if change not in NARROW)] if narrow else self.changes
+        return ", ".join([self.model, *changes])
 
     def score(self, metric: str, protocol: str = UNFILTERED) -> Score:
         """A metric of the test readers, "HR@5" … "MRR", under one of the two protocols."""
@@ -104,9 +108,9 @@ def recorded(folder: Path | None = None) -> list[Family]:
     return families
 
 
-def find(families: list[Family], dataset: str, model: str, preset: str) -> Family | None:
-    """The family of a preset as it is, without changes, or None."""
-    wanted = (dataset, model, preset, ())
+def find(families: list[Family], dataset: str, model: str, preset: str, changes: Iterable[str] = ()) -> Family | None:
+    """The family of a preset with just these changes, by default with none, or None."""
+    wanted = (dataset, model, preset, tuple(sorted(changes)))
     return next((f for f in families if (f.dataset, f.model, f.preset, f.changes) == wanted), None)
 
 

@@ -76,6 +76,18 @@ def test_a_run_that_was_asked_for_something_else_is_not_the_preset(recorded, mor
     assert len(families) == 1 and results.find(families, "beauty", "dcrec", "repaired") is None
 
 
+@pytest.mark.parametrize(
+    ("more", "label"),
+    [
+        ((), "dcrec, narrow"),
+        (("share_at_T=1.0",), "dcrec, narrow, share_at_T=1.0"),
+    ],
+)
+def test_changes_that_are_made_together_have_one_name(recorded, more, label):
+    assert recorded(record(changes=[*results.NARROW, *more]))[0].label == label
+    assert "narrow" not in recorded(record(changes=[*results.NARROW[1:], *more]))[0].label
+
+
 def test_the_preset_is_quick_where_the_command_names_none(recorded):
     run = record()
     families = recorded({**run, "command": "diffrec-lite train dcrec --dataset beauty --out x"})

@@ -145,22 +145,23 @@ def cost_chart(view: Mapping[str, Any]) -> Figure:
 
 
 def taken_out(families: Sequence[Family]) -> pd.DataFrame:
-    """Runs whose training knows no diffusion (`WITHOUT`), each beside the same preset with it; empty if none is there.
+    """Runs whose training knows no diffusion (`WITHOUT`), each beside the same with it; empty if none is there.
 
     "apart" says whether the two intervals meet.
     """
     rows = []
     for family in families:
-        if not set(family.changes) & set(WITHOUT):
+        off = [change for change in family.changes if change in WITHOUT]
+        if not off:
             continue
-        whole = find(list(families), family.dataset, family.model, family.preset)
+        whole = find(list(families), family.dataset, family.model, family.preset, set(family.changes) - set(off))
         for metric in METRICS if whole else ():
             with_it, without = whole.score(metric), family.score(metric)
             rows.append(
                 {
                     "data set": family.dataset,
-                    "model": family.model,
-                    "what is switched off": ", ".join(family.changes),
+                    "model": whole.label,
+                    "what is switched off": ", ".join(off),
                     "metric": metric,
                     "with diffusion": str(with_it),
                     "without it": str(without),

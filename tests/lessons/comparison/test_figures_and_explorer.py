@@ -106,10 +106,14 @@ def test_a_run_without_diffusion_stands_beside_the_same_preset_with_it(recorded)
         record("diffurec", 0.051, changes=["delta=0.0"]),
         record("hybrid", 0.04, changes=["share_at_T=1.0"]),  # the hybrid as it is was not run
         record("sasrec", 0.06, changes=["d=8"]),
+        record("diffurec", 0.09, changes=["d=8"]),
+        record("diffurec", 0.07, changes=["delta=0.0", "d=8"]),
     )
     found = figures.taken_out(families)
-    assert list(found.model) == ["diffurec"] * 2 and list(found.metric) == list(figures.METRICS)
-    assert set(found.apart) == {"the intervals meet"} and found["without it"][0].startswith("0.0510")
+    assert list(found.model) == ["diffurec"] * 2 + ["diffurec, d=8"] * 2
+    assert list(found.metric) == 2 * list(figures.METRICS) and set(found["what is switched off"]) == {"delta=0.0"}
+    assert list(found.apart) == ["the intervals meet"] * 2 + ["the intervals do not meet"] * 2
+    assert [text[:6] for text in found["without it"]] == ["0.0510"] * 2 + ["0.0700"] * 2
 
 
 # ---------------------------------------------------------------- figures
