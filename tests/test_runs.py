@@ -219,12 +219,9 @@ def test_what_was_followed_is_kept_in_place_of_what_was_there(tmp_path, monkeypa
     assert kept.record.tolist() == ["a", "a", "b", "b"] and kept["loss again"].tolist() == [2.0, 2.0, 3.0, 3.0]
 
 
-LONG = {"ml-1m_dcrec_repaired_light_0"}  # half an hour of a CPU and more: not followed
-
-
 def test_the_records_of_a_gpu_were_followed_and_none_strayed():
     table = pd.read_csv(follow.FOLLOWED)
-    assert set(table.record) == {path.stem for path in RECORDS if run(path.stem)["device"].startswith("cuda")} - LONG
+    assert set(table.record) == {path.stem for path in RECORDS if run(path.stem)["device"].startswith("cuda")}
     for name, rows in table.groupby("record"):
         history = pd.DataFrame(run(name)["history"][: follow.EPOCHS])
         for column in ("epoch", *follow.SHOWN):
