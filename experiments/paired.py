@@ -3,7 +3,7 @@
     python experiments/paired.py        # needs DIFFREC_DATA, and the run folders that experiments/full_scale.py leaves
 
 A record has no ranks, so two records cannot be paired; two run folders can. Every pair whose folders are there is
-compared as `diffrec-lite compare A B` does it, and rows of other pairs stay as they are.
+compared as `diffrec-lite compare A B` does it, with more draws, and rows of other pairs stay as they are.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ PAIRS = (
     ("hybrid_repaired_narrow", "ridge_quick"),
 )
 METRICS = ("HR@5", "NDCG@5", "NDCG@10")
+DRAWS = 10_000  # p is never below 2 / DRAWS, and Holm's correction asks for .05 over the number of rows
 KEYS = ["dataset", "seed", "A", "B"]
 
 
@@ -52,7 +53,7 @@ def _run(dataset: str, name: str, seed: int) -> str:
 
 def compared(one: Evaluation, other: Evaluation) -> pd.DataFrame:
     """A, B, difference, low, high and p of METRICS on the same readers, a row a metric."""
-    table = metrics.compare(one.ranks, other.ranks).loc[list(METRICS)]
+    table = metrics.compare(one.ranks, other.ranks, draws=DRAWS).loc[list(METRICS)]
     return table.rename(columns={"A": "A value", "B": "B value"}).rename_axis("metric").reset_index()
 
 
@@ -77,7 +78,7 @@ def main() -> None:
         for protocol, *sides in zip(
             ("unfiltered", "seen-filtered"), both(dataset, one, seed), both(dataset, other, seed), strict=True
         ):
-            key = {"dataset": dataset, "seed": seed, "A": one, "B": other, "protocol": protocol}
+            key = {"dataset": dataset, "seed": seed, "A": one, "B": other, "protocol": protocol, "draws": DRAWS}
             made.append(pd.DataFrame([key] * len(METRICS)).join(compared(*sides)))
     table = pd.concat(made, ignore_index=True)
     if RECORD.exists():
