@@ -163,6 +163,12 @@ def test_both_sides_of_a_pair_are_the_recorded_runs():
         assert row["difference"] == pytest.approx(row["A value"] - row["B value"], abs=2e-6)
 
 
+def test_a_pair_has_draws_enough_for_holms_correction():
+    for _, rows in pd.read_csv(RUNS / "paired.csv").groupby("A"):
+        least = 2 / (1 + rows["draws"].min())  # p is never below it
+        assert least <= 0.05 / len(rows) and rows["p"].min() >= least - 1e-6
+
+
 def test_a_pair_needs_both_trainings_to_have_ended(tmp_path):
     names = ("toys_hybrid_repaired_1", "toys_sasrec_repaired_1", "toys_ridge_quick_0", "toys_hybrid_repaired_0")
     for name in names:
