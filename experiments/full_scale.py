@@ -55,6 +55,7 @@ PREFIXES = (
     "epochs=12",
 )  # the examples, and about the epochs, of the diffusion models beside it
 WITHOUT = ("share_at_T=1.0",)  # every example is noised to step T, where nothing of it is left: no diffusion
+WIDTH, LENGTH = NARROW[:2], NARROW[2:]
 SWITCHES = {  # one repair each, given to the printed model
     "weights": ("prior=0.0", "ranking=10.0", "lambda_schedule=fix", "epochs=36"),  # as many as the printed one had
     "detached": ("detach_target=true", "epochs=12"),
@@ -73,6 +74,8 @@ WORTH = [
     *(Job(data, "sasrec", "repaired", "untied", ("tied=false",)) for data in REAL),
     *(Job(data, model, "repaired", "narrow", NARROW) for model in ("sasrec", "hybrid") for data in REAL),
     *(Job(data, "hybrid", "repaired", "narrow_without", (*NARROW, *WITHOUT)) for data in REAL),
+    *(Job(data, "sasrec", "repaired", "half", WIDTH) for data in REAL),
+    *(Job(data, "sasrec", "repaired", "long", LENGTH) for data in REAL),
     *(Job(data, model, "repaired", "narrow", NARROW) for model in ("diffurecsys", "dcrec") for data in REAL),
     *(Job("yelp", model, "repaired") for model in ("dcrec", "diffurecsys", "sasrec", "hybrid")),
     Job("ml-1m", "diffurecsys", "repaired"),

@@ -34,6 +34,8 @@ LABELS = {
     "sasrec_repaired_bce": "SASRec, one random negative",
     "sasrec_repaired_untied": "SASRec, two item tables",
     "sasrec_repaired_narrow": "SASRec, softmax over the catalogue, half as wide",
+    "sasrec_repaired_half": "SASRec, softmax over the catalogue, half as wide",
+    "sasrec_repaired_long": "SASRec, softmax over the catalogue",
     "sasrec_repaired_light": "SASRec, softmax over the catalogue, less dropout",
     "sasrec_repaired": "SASRec, softmax over the catalogue",
     "adrec_repaired": "ADRec",

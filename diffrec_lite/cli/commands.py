@@ -74,7 +74,7 @@ def train(
     model: Annotated[str, typer.Argument(help=KNOWN)],
     dataset: Annotated[str, typer.Option(help="A name from `data list`, or a path.")],
     out: Annotated[Path, typer.Option(parser=path, metavar="FOLDER", help="The folder of the run.")],
-    preset: Annotated[str, typer.Option(help="quick, paper or repaired; not every model has all three.")] = "quick",
+    preset: Annotated[str, typer.Option(help="quick, paper, repaired or narrow; not every model has all.")] = "quick",
     epochs: Annotated[int | None, typer.Option(help="At most so many epochs (default: the preset's).")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights, order, noise and dropout.")] = 0,
     device: Device = "auto",

@@ -71,6 +71,7 @@ class Recipe(Settings):
 # "repaired" is ours for real data: DCRec with its repairs, each measured in data/runs/dcrec_repairs.csv, and beside it
 # the others at the same width, most with the bias on what was read; dropout and batches as they did best
 # on short histories. On MovieLens-1M DiffuRecSys does better with far less (ml-1m_diffurecsys_repaired_light_0).
+# "narrow" is "repaired" at half the width, trained for longer: better for the two models it was tried on (RESULTS.md).
 # A preset need not know every model.
 SMALL: dict[str, Any] = {
     "d": 32,
@@ -111,6 +112,7 @@ STRONGER: dict[str, Any] = {
     "dropout": 0.4,
     "epochs": 14,
 }  # more dropout, where validation readers are better served so
+NARROW: dict[str, Any] = {"d": 64, "heads": 2, "epochs": 40, "lr_decay": 0.97, "patience": 8}
 FUSED: dict[str, Any] = {"blocks": 1, "positions": True, "sampling_steps": 1, "input_norm": True}
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
@@ -208,6 +210,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         },
     },
 }
+PRESETS["narrow"] = {model: {**PRESETS["repaired"][model], **NARROW} for model in ("sasrec", "hybrid")}
 
 
 def settings(

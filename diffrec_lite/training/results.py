@@ -16,8 +16,9 @@ from statistics import mean, stdev
 from typing import Any
 
 from diffrec_lite.data.shipped import shipped
+from diffrec_lite.training import recipe
 
-NARROW = ("d=64", "heads=2", "epochs=40", "lr_decay=0.97", "patience=8")  # half as wide as `repaired`, and for longer
+NARROW = tuple(f"{key}={value}" for key, value in recipe.NARROW.items())  # as a command asks for them
 UNFILTERED, FILTERED = "test", "test_filtered"  # the whole catalogue, or without what the reader has read
 
 

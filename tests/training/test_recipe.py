@@ -5,6 +5,7 @@ import torch
 
 from diffrec_lite import models
 from diffrec_lite.models.settings import SettingError
+from diffrec_lite.training import results
 from diffrec_lite.training.recipe import PRESETS, Recipe, parse, settings
 
 
@@ -45,6 +46,16 @@ def test_every_preset_builds_its_model(model, preset):
     recipe = Recipe(**of_training)
     assert built.num_items == 20 and recipe.batch_size > 0
     assert of_model.keys() | of_training.keys() == PRESETS[preset][model].keys()
+
+
+@pytest.mark.parametrize("model", PRESETS["narrow"])
+def test_the_recorded_narrow_runs_are_those_of_the_preset(model):
+    """They were asked for by changes to the preset "repaired"."""
+    assert settings(model, "narrow") == settings(model, "repaired", list(results.NARROW))
+    for data in ("beauty", "toys"):
+        run = results.find(results.recorded(), data, model, "repaired", results.NARROW).runs[0]
+        of_model, of_training = settings(model, "narrow")
+        assert run["config"].items() >= {**of_model, **of_training}.items()
 
 
 def test_a_preset_need_not_know_every_model(monkeypatch):
