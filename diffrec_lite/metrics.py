@@ -164,7 +164,9 @@ def compare(
     draws: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Two models on the same readers: ranks `a` and `b`, both `(N,)`. One row a metric, with these columns:
+    """Two models on the same readers: ranks `a` and `b`, `(N,)`, or `(S, N)` of S trainings, whose gains are averaged.
+
+    One row a metric, with these columns:
 
     - `A`, `B` and `difference`, A - B. What makes a reader easy or hard hits both, and cancels in the difference.
     - `low`, `high`: the percentile bootstrap interval of the difference; each draw takes the same readers for both.
@@ -176,16 +178,18 @@ def compare(
     Raises ValueError when the readers differ in number or there are none.
     Source: Efron and Tibshirani 1993, Chapters 13 and 15.
     """
-    if len(a) != len(b) or len(a) == 0:
-        raise ValueError(f"a comparison needs the same readers, at least one, got {len(a)} and {len(b)}")
-    columns = [a, b, torch.ones_like(a) if popularity is None else popularity]
-    (a, b, popular), counts = torch.unique(torch.stack([x.cpu() for x in columns]), dim=1, return_counts=True)
-    rows, one, other = names(ks), per_rank(a, ks), per_rank(b, ks)
+    a, b = torch.atleast_2d(a.cpu()), torch.atleast_2d(b.cpu())
+    if (readers := a.shape[1]) != b.shape[1] or readers == 0:
+        raise ValueError(f"a comparison needs the same readers, at least one, got {readers} and {b.shape[1]}")
+    popular = torch.ones(readers, dtype=torch.long) if popularity is None else popularity.cpu()
+    kinds, counts = torch.unique(torch.cat([a, b, popular[None]]), dim=1, return_counts=True)
+    a, b, popular = kinds.split([len(a), len(b), 1])
+    rows, one, other = names(ks), *(torch.stack([per_rank(r, ks) for r in side]).mean(0) for side in (a, b))
     w = torch.ones_like(one)
     if popularity is not None:
         rows.append(DEBIASED)
-        one, other = (torch.cat([x, _gain(r.double(), 10)[:, None]], 1) for x, r in ((one, a), (other, b)))
-        w = torch.cat([w, weights(popular)[:, None]], 1)
+        one, other = (torch.cat([x, _gain(r.double(), 10).mean(0)[:, None]], 1) for x, r in ((one, a), (other, b)))
+        w = torch.cat([w, weights(popular[0])[:, None]], 1)
 
     def means(drawn: np.ndarray, gains: Tensor) -> np.ndarray:  # (draws, K), (K, metrics) -> (draws, metrics)
         return drawn @ (w * gains).numpy() / (drawn @ w.numpy())

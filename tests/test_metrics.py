@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -178,6 +179,23 @@ def test_a_comparison_turned_round():
     assert back["low"].to_numpy() == pytest.approx(-there["high"].to_numpy(), abs=0.003)
     alike = metrics.compare(a, b, torch.full((600,), 5))  # popularity that is the same for all changes nothing
     assert alike.loc["NDCG@10 debiased"].to_numpy() == pytest.approx(alike.loc["NDCG@10"].to_numpy(), abs=1e-12)
+
+
+def test_of_several_trainings_a_reader_gains_the_mean():
+    """A training counted twice changes nothing; of two, A and B are the means, and so is the interval."""
+    a, b, popularity = two()
+    c = a[torch.randperm(len(a), generator=torch.Generator().manual_seed(0))]
+    once, twice = metrics.compare(a, b, popularity), metrics.compare(torch.stack([a, a]), b, popularity)
+    pd.testing.assert_frame_equal(once, twice)
+    both = metrics.compare(torch.stack([a, c]), torch.stack([b, b, b]), popularity, draws=4000)
+    alone = [metrics.compare(one, b, popularity)["A"] for one in (a, c)]
+    assert both["A"].to_numpy() == pytest.approx((alone[0] + alone[1]).to_numpy() / 2)
+    assert both["B"].to_numpy() == pytest.approx(once["B"].to_numpy())
+    difference = ((metrics.per_rank(a) + metrics.per_rank(c)) / 2 - metrics.per_rank(b)).numpy()
+    drawn = np.random.default_rng(1).integers(600, size=(4000, 600))
+    low, high = np.quantile(difference[drawn].mean(1), [0.025, 0.975], axis=0)
+    assert both["low"][:-1].to_numpy() == pytest.approx(low, abs=0.002)
+    assert both["high"][:-1].to_numpy() == pytest.approx(high, abs=0.002)
 
 
 def test_a_model_against_itself_is_no_better():

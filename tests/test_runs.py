@@ -5,6 +5,7 @@ import shlex
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from statistics import mean
 
 import follow
 import full_scale
@@ -20,7 +21,7 @@ from diffrec_lite.data import load
 from diffrec_lite.evaluation import evaluate
 from diffrec_lite.metrics import COVERAGE, DEBIASED, names
 from diffrec_lite.training.recipe import Recipe, settings
-from diffrec_lite.training.results import recorded
+from diffrec_lite.training.results import find, recorded
 
 RUNS = Path(__file__).parents[1] / "data" / "runs"
 SINGLE = ("signal", "detach_target", "loss weights")  # each of these alone revives the printed DCRec
@@ -85,8 +86,8 @@ RECORDS = sorted(RUNS.glob("*_*_[0-9].json"))
 def test_the_results_say_the_hybrids_means_over_its_seeds(data, changes, metric):
     page = (results.ROOT / "RESULTS.md").read_text(encoding="utf-8")
     said = page.split("### The hybrid reaches")[1].split("### Rules and SASRec")[0]
-    hybrids = [f for f in recorded(RUNS) if (f.dataset, f.model, f.changes) == (data, "hybrid", changes)]
-    assert f"{hybrids[0].score(metric).value:.4f}".removeprefix("0") in said
+    hybrid = find(recorded(RUNS), data, "hybrid", "repaired", changes)
+    assert f"{hybrid.score(metric).value:.4f}".removeprefix("0") in said
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=[path.stem for path in RECORDS])
@@ -151,14 +152,15 @@ def test_a_records_command_still_means_the_settings_that_it_was_run_with(path):
 
 
 def test_both_sides_of_a_pair_are_the_recorded_runs():
-    table = pd.read_csv(RUNS / "paired.csv")
-    assert len(table) and not table.duplicated(["dataset", "seed", "A", "B", "protocol", "metric"]).any()
+    table = pd.read_csv(RUNS / "paired.csv", dtype={"seeds": str})
+    assert len(table) and not table.duplicated(["dataset", "seeds", "A", "B", "protocol", "metric"]).any()
     for row in table.to_dict("records"):
         for side in ("A", "B"):
-            seed = 0 if row[side].endswith("_quick") else row["seed"]
-            record = json.loads((RUNS / f"{row['dataset']}_{row[side]}_{seed}.json").read_text(encoding="utf-8"))
-            test = record["test" if row["protocol"] == "unfiltered" else "test_filtered"]
-            assert row[f"{side} value"] == pytest.approx(test[row["metric"]], abs=2e-6)
+            seeds = ["0"] if row[side].endswith("_quick") else row["seeds"].split()
+            records = [RUNS / f"{row['dataset']}_{row[side]}_{seed}.json" for seed in seeds]
+            protocol = "test" if row["protocol"] == "unfiltered" else "test_filtered"
+            tests = [json.loads(path.read_text(encoding="utf-8"))[protocol][row["metric"]] for path in records]
+            assert row[f"{side} value"] == pytest.approx(mean(tests), abs=2e-6)
         assert row["low"] <= row["difference"] <= row["high"]
         assert row["difference"] == pytest.approx(row["A value"] - row["B value"], abs=2e-6)
 
@@ -176,8 +178,12 @@ def test_a_pair_needs_both_trainings_to_have_ended(tmp_path):
         (tmp_path / name / "model.safetensors").touch()
     for name in names[:3]:
         (tmp_path / name / "run.json").touch()
-    pairs = [("toys", 1, "hybrid_repaired", name) for name in ("sasrec_repaired", "ridge_quick")]
-    assert paired.pairs(tmp_path, 3) == pairs
+    pairs = [("toys", (1,), "hybrid_repaired", "sasrec_repaired")]
+    assert paired.pairs(tmp_path, 3) == [*pairs, ("toys", (1,), "hybrid_repaired", "ridge_quick")]
+    (tmp_path / "toys_hybrid_repaired_0" / "run.json").touch()
+    against_ridge = [("toys", seeds, "hybrid_repaired", "ridge_quick") for seeds in ((0,), (1,), (0, 1))]
+    assert paired.pairs(tmp_path, 2) == [*pairs, *against_ridge]  # all seeds that are asked for
+    assert paired.pairs(tmp_path, 3) == [*pairs, *against_ridge[:2]]
 
 
 def test_a_table_is_made_again_by_its_command(tmp_path):

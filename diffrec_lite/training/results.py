@@ -18,7 +18,7 @@ from typing import Any
 from diffrec_lite.data.shipped import shipped
 from diffrec_lite.training import recipe
 
-NARROW = tuple(f"{key}={value}" for key, value in recipe.NARROW.items())  # as a command asks for them
+NARROW = tuple(f"{key}={value}" for key, value in recipe.NARROW.items())  # `narrow`, asked for by its changes
 UNFILTERED, FILTERED = "test", "test_filtered"  # the whole catalogue, or without what the reader has read
 
 
@@ -55,10 +55,13 @@ class Family:
 
     @cached_property
     def label(self) -> str:
-        """The model with what was changed: "diffurec, delta=0.0", and "narrow" for all of NARROW together."""
-        narrow = set(NARROW) <= set(self.changes)
-        changes = ["narrow", *(change for change in self.changes if change not in NARROW)] if narrow else self.changes
-        return ", ".join([self.model, *changes])
+        """The model with what was changed: "diffurec, delta=0.0"."""
+        return ", ".join([self.model, *self.changes])
+
+    @property
+    def title(self) -> str:
+        """The label with its preset: "diffurec, delta=0.0 (repaired)"."""
+        return f"{self.label} ({self.preset})"
 
     def score(self, metric: str, protocol: str = UNFILTERED) -> Score:
         """A metric of the test readers, "HR@5" … "MRR", under one of the two protocols."""
@@ -116,7 +119,7 @@ def find(families: list[Family], dataset: str, model: str, preset: str, changes:
 
 
 def _asked(command: str) -> tuple[str, tuple[str, ...]]:
-    """The preset and the changes to it in a `diffrec-lite train` command."""
+    """The preset and the changes to it in a `diffrec-lite train` command; `repaired` with NARROW is `narrow`."""
     words = shlex.split(command)
     given = {"--preset": "quick", "--epochs": None, "--split": None}
     changes = []
@@ -128,4 +131,6 @@ def _asked(command: str) -> tuple[str, tuple[str, ...]]:
         elif name in given:
             given[name] = value
     changes += [f"{name[2:]}={given[name]}" for name in ("--epochs", "--split") if given[name] is not None]
+    if given["--preset"] == "repaired" and set(NARROW) <= set(changes):
+        given["--preset"], changes = "narrow", [change for change in changes if change not in NARROW]
     return given["--preset"], tuple(sorted(changes))

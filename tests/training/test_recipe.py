@@ -53,7 +53,7 @@ def test_the_recorded_narrow_runs_are_those_of_the_preset(model):
     """They were asked for by changes to the preset "repaired"."""
     assert settings(model, "narrow") == settings(model, "repaired", list(results.NARROW))
     for data in ("beauty", "toys"):
-        run = results.find(results.recorded(), data, model, "repaired", results.NARROW).runs[0]
+        run = results.find(results.recorded(), data, model, "narrow").runs[0]
         of_model, of_training = settings(model, "narrow")
         assert run["config"].items() >= {**of_model, **of_training}.items()
 

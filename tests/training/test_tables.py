@@ -77,15 +77,16 @@ def test_a_run_that_was_asked_for_something_else_is_not_the_preset(recorded, mor
 
 
 @pytest.mark.parametrize(
-    ("more", "label"),
+    ("more", "title"),
     [
-        ((), "dcrec, narrow"),
-        (("share_at_T=1.0",), "dcrec, narrow, share_at_T=1.0"),
+        ((), "dcrec (narrow)"),
+        (("share_at_T=1.0",), "dcrec, share_at_T=1.0 (narrow)"),
     ],
 )
-def test_changes_that_are_made_together_have_one_name(recorded, more, label):
-    assert recorded(record(changes=[*results.NARROW, *more]))[0].label == label
-    assert "narrow" not in recorded(record(changes=[*results.NARROW[1:], *more]))[0].label
+def test_all_that_the_preset_narrow_changes_is_that_preset(recorded, more, title):
+    assert recorded(record(preset="repaired", changes=[*results.NARROW, *more]))[0].title == title
+    assert recorded(record(preset="repaired", changes=[*results.NARROW[1:], *more]))[0].preset == "repaired"
+    assert recorded(record(preset="quick", changes=[*results.NARROW, *more]))[0].preset == "quick"
 
 
 def test_the_preset_is_quick_where_the_command_names_none(recorded):

@@ -42,7 +42,7 @@ def point(family: Family, device: str) -> dict[str, Any]:
     seconds = [family.seconds(of).get(device) for of in ("seconds", "evaluation_seconds")]
     return {
         "dataset": family.dataset,
-        "label": f"{family.label} ({family.preset})",
+        "label": family.title,
         "kind": figures.kind(family.model),
         "devices": family.devices,
         "runs": len(family.runs),

@@ -92,7 +92,7 @@ def bars(families: Sequence[Family], datasets: Sequence[str], metric: str) -> Fi
                 ax.plot(score.value, y + shift, marker, color=colour, markerfacecolor=face)
         for (system, value), dash in zip(printed(dataset, metric).items(), (":", "--"), strict=False):
             ax.axvline(value, color=style.TARGET, linestyle=dash, label=f"{system}, printed")
-        ax.set_yticks(range(len(here)), labels=[fill(f"{f.label} ({f.preset})", 32) for f in here], fontsize=7.5)
+        ax.set_yticks(range(len(here)), labels=[fill(f.title, 32) for f in here], fontsize=7.5)
         ax.set(title=dataset, xlabel=f"{metric} (hollow: seen-filtered)", xlim=(0, None), ylim=(-0.7, len(here) - 0.3))
         ax.legend(fontsize=7.5, loc="lower right")
     return fig
@@ -160,7 +160,7 @@ def taken_out(families: Sequence[Family]) -> pd.DataFrame:
             rows.append(
                 {
                     "data set": family.dataset,
-                    "model": whole.label,
+                    "model": whole.title,
                     "what is switched off": ", ".join(off),
                     "metric": metric,
                     "with diffusion": str(with_it),
@@ -210,7 +210,7 @@ def beside(families: Sequence[Family], datasets: Sequence[str], metric: str = "N
         for family in [rule, *families] if rule else ():
             if family is not rule and (family.dataset != dataset or kind(family.model) == "counting" or family.changes):
                 continue
-            row = rows[dataset, f"{family.label} ({family.preset})"] = {}
+            row = rows[dataset, family.title] = {}
             for protocol, name in PROTOCOLS:
                 ours, counted = family.score(metric, protocol), rule.score(metric, protocol)
                 word = "clears" if ours.low > counted.high else "is below" if ours.high < counted.low else CLOSE
@@ -230,14 +230,14 @@ def _against(families: Sequence[Family], dataset: str, rule: Family) -> Iterator
         for protocol, name in PROTOCOLS:
             plain, noisy = best["network"].score("NDCG@5", protocol), best["diffusion"].score("NDCG@5", protocol)
             yield (
-                f"{dataset}, {name}: of the networks without diffusion {best['network'].label} was the best on the "
-                f"validation readers, of the diffusion models {best['diffusion'].label}; NDCG@5 {plain} and {noisy}; "
+                f"{dataset}, {name}: of the networks without diffusion {best['network'].title} was the best on the "
+                f"validation readers, of the diffusion models {best['diffusion'].title}; NDCG@5 {plain} and {noisy}; "
                 f"{_apart(plain, noisy)}."
             )
             first, counted = max(best.values(), key=Family.validation), rule.score("NDCG@5", protocol)
             score = first.score("NDCG@5", protocol)
             yield (
-                f"{dataset}, {name}: of these two {first.label} was the better there; the rule ({rule.model}) has "
+                f"{dataset}, {name}: of these two {first.title} was the better there; the rule ({rule.model}) has "
                 f"NDCG@5 {counted}, {counted.value / score.value:.0%} of its {score.value:.4f}; "
                 f"{_apart(score, counted)}."
             )

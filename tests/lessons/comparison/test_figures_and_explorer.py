@@ -88,7 +88,7 @@ def test_a_trained_model_is_held_against_the_bar(recorded, value, word):
 def test_the_best_network_is_compared_with_the_best_diffusion_once_both_are_there(recorded):
     runs = [record("gap", 0.03), record("sasrec", 0.05), record("gru4rec", 0.06, val=0.01), record("dcrec", 0.04)]
     assert not any("sasrec" in s for s in figures.told(recorded(*runs[:2]), ("beauty",)))
-    said = [s for s in figures.told(recorded(*runs), ("beauty",)) if "sasrec was the best" in s]
+    said = [s for s in figures.told(recorded(*runs), ("beauty",)) if "sasrec (repaired) was the best" in s]
     assert len(said) == 2 and all("the intervals do not meet" in s for s in said) and "0.0510" in said[1]
 
 
@@ -97,7 +97,7 @@ def test_a_model_with_changed_settings_may_be_the_best_and_one_without_its_noise
     runs.append(record("dcrec", 0.05, val=0.06, changes=["seen_bias=false"]))
     runs.append(record("hybrid", 0.05, val=0.09, changes=["share_at_T=1.0"]))
     said = [one for one in figures.told(recorded(*runs), ("beauty",)) if "of the diffusion models" in one]
-    assert len(said) == 2 and all("of the diffusion models dcrec, seen_bias=false;" in one for one in said)
+    assert len(said) == 2 and all("of the diffusion models dcrec, seen_bias=false (repaired);" in one for one in said)
 
 
 def test_a_run_without_diffusion_stands_beside_the_same_preset_with_it(recorded):
@@ -110,7 +110,7 @@ def test_a_run_without_diffusion_stands_beside_the_same_preset_with_it(recorded)
         record("diffurec", 0.07, changes=["delta=0.0", "d=8"]),
     )
     found = figures.taken_out(families)
-    assert list(found.model) == ["diffurec"] * 2 + ["diffurec, d=8"] * 2
+    assert list(found.model) == ["diffurec (repaired)"] * 2 + ["diffurec, d=8 (repaired)"] * 2
     assert list(found.metric) == 2 * list(figures.METRICS) and set(found["what is switched off"]) == {"delta=0.0"}
     assert list(found.apart) == ["the intervals meet"] * 2 + ["the intervals do not meet"] * 2
     assert [text[:6] for text in found["without it"]] == ["0.0510"] * 2 + ["0.0700"] * 2
@@ -230,9 +230,9 @@ def test_the_best_model_is_chosen_on_the_validation_readers_of_all_its_seeds(rec
     said = [
         sentence for sentence in figures.told(recorded(*runs), ("beauty",)) if "of the diffusion models" in sentence
     ]
-    assert len(said) == 2 and all("of the diffusion models diffurec;" in sentence for sentence in said)
+    assert len(said) == 2 and all("of the diffusion models diffurec (repaired);" in sentence for sentence in said)
     beside = [sentence for sentence in figures.told(recorded(*runs), ("beauty",)) if "of these two" in sentence]
-    assert [re.search(r"two (\w+) was .* (\d+%) of its ([.\d]+);", one).groups() for one in beside] == [
+    assert [re.search(r"two (\w+) \(repaired\) was .* (\d+%) of its ([.\d]+);", one).groups() for one in beside] == [
         ("diffurec", "40%", "0.0500"),
         ("diffurec", "41%", "0.0510"),
     ]
