@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,16 +66,19 @@ def refuse_other_items(a: SequenceDataset, b: SequenceDataset, names: tuple[str,
             raise ValueError(f"{names[0]} and {names[1]} rank other items: only {where} knows {only!r}")
 
 
-def compared(a: pd.DataFrame, b: pd.DataFrame, names: tuple[str, str]) -> dict[str, pd.DataFrame]:
+def compared(a: Mapping[str, pd.DataFrame], b: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """`metrics.compare` under both protocols, by their names, with a column `verdict`.
 
-    Raises ValueError, naming the first difference, unless both tables are of the same readers, asked for the same.
+    A side is a table by name, or several of other seeds, whose gains are averaged. Raises ValueError, naming the first
+    difference, unless all tables are of the same readers, asked for the same.
     """
-    _refuse_other_readers(a, b, names)
-    popularity = torch.tensor(a["popularity"].to_numpy())
+    (name, first), *others = [*a.items(), *b.items()]
+    for other, table in others:
+        _refuse_other_readers(first, table, (name, other))
+    popularity = torch.tensor(first["popularity"].to_numpy())
     found = {}
     for protocol, column in PROTOCOLS.items():
-        ranks = (torch.tensor(table[column].to_numpy()) for table in (a, b))
+        ranks = (torch.tensor(np.stack([table[column] for table in side.values()])) for side in (a, b))
         table = metrics.compare(*ranks, popularity, draws=DRAWS)
         side = np.sign(table["low"]) + np.sign(table["high"])  # 2 where both ends are above zero, -2 below
         found[protocol] = table.assign(verdict=side.map({2: "A is better", -2: "B is better"}).fillna(NO_VERDICT))

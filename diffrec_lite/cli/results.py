@@ -30,6 +30,10 @@ from diffrec_lite.cli.options import (
 from diffrec_lite.cli.output import print_evaluations, print_json, print_table
 
 SPLITS = "val or test."
+Also = Annotated[
+    list[Path] | None,
+    typer.Option(parser=path, metavar="PATH", help="One more training of that side, of another seed; may be repeated."),
+]
 
 
 @app.command()
@@ -71,6 +75,8 @@ def evaluate(
 def compare(
     a: Annotated[Path, typer.Argument(parser=path, metavar="A", help="A folder of `train`, or a file of --ranks.")],
     b: Annotated[Path, typer.Argument(parser=path, metavar="B", help="Another, of the same readers.")],
+    also_a: Also = None,
+    also_b: Also = None,
     split: Annotated[str | None, typer.Option(help=f"{SPLITS} Default: test.")] = None,
     steps: Steps = None,
     as_json: Json = False,
@@ -84,29 +90,36 @@ def compare(
 
     Readers are paired: the interval is that of the difference A - B, by a bootstrap that draws the same readers for
     both, and p is two-sided. Two trained models are told apart, not two ways to train: another seed, another model.
+    With --also-a and --also-b a side is the mean of several; the interval is still over readers, for these trainings.
     """
     from diffrec_lite.cli import comparison
 
     chosen = {"split": split, "steps": steps, "dataset": dataset, "columns": columns, "batch_size": batch_size}
     given = [name for name, value in chosen.items() if value is not None]
-    if given and a.is_file() and b.is_file():
+    sides = ([a, *(also_a or [])], [b, *(also_b or [])])
+    if given and all(one.is_file() for side in sides for one in side):
         raise ValueError(f"--{given[0].replace('_', '-')} belongs to a folder; {a} and {b} hold ranks already")
     how = {"split": split or "test", "steps": steps, "batch_size": batch_size, "seed": seed}
-    tables, data, names = [], [], (str(a), str(b))
-    for one in (a, b):
-        if one.is_file():
-            tables.append(comparison.read(one))
-        else:
-            _, own, _, both = _evaluated(one, dataset, columns, device, progress=not as_json, **how)
-            tables.append(comparison.table_of(own, *both))
-            data.append(own)
-    if len(data) == 2:
-        comparison.refuse_other_items(*data, names)
-    found = comparison.compared(*tables, names)
+    tables, data = ({}, {}), {}
+    for side, own in zip(sides, tables, strict=True):
+        for one in side:
+            if str(one) in own:
+                raise ValueError(f"{one} is named twice on one side")
+            if one.is_file():
+                own[str(one)] = comparison.read(one)
+            else:
+                _, data[str(one)], _, both = _evaluated(one, dataset, columns, device, progress=not as_json, **how)
+                own[str(one)] = comparison.table_of(data[str(one)], *both)
+    for name in data:
+        first = next(iter(data))
+        comparison.refuse_other_items(data[first], data[name], (first, name))
+    found = comparison.compared(*tables)
+    names, readers = [", ".join(own) for own in tables], len(tables[0][str(a)])
     if as_json:
-        print_json({"a": names[0], "b": names[1], "readers": len(tables[0]), **comparison.as_json(found)})
+        print_json({"a": names[0], "b": names[1], "readers": readers, **comparison.as_json(found)})
         return
-    print(f"A is {a}, B is {b}; {len(tables[0])} readers")
+    told = [f"the mean of {name}" if len(own) > 1 else name for name, own in zip(names, tables, strict=True)]
+    print(f"A is {told[0]}, B is {told[1]}; {readers} readers")
     for protocol, table in found.items():
         rows = ([name, *comparison.in_cells(row)] for name, row in table.iterrows())
         title = f"candidates: {comparison.CANDIDATES[protocol]}"

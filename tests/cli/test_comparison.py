@@ -136,6 +136,28 @@ def test_a_comparison_is_that_of_the_split_that_was_asked_for(folders):
     assert found["unfiltered"]["NDCG@10"]["verdict"] == "A is better"  # as in notebook 06
 
 
+def test_a_side_may_be_the_mean_of_several(folders, files):
+    ranks = {name: evaluate_both(models.load(folders[name]), load("bookshop")) for name in folders}
+    also = ["--also-a", folders["backoff"]]
+    found = json.loads(run("compare", files["markov"], folders["popularity"], *also, "--json")[1])
+    assert found["a"] == f"{files['markov']}, {folders['backoff']}" and found["readers"] == 1500
+    for place, protocol in enumerate(("unfiltered", "seen_filtered")):
+        a, b = (
+            torch.stack([ranks[name][place].ranks for name in side]) for side in (["markov", "backoff"], ["popularity"])
+        )
+        expected = metrics.compare(a, b, ranks["markov"][place].popularity)
+        for name, row in expected.iterrows():
+            assert {key: found[protocol][name][key] for key in row.index} == pytest.approx(row.to_dict(), abs=1e-12)
+    turned = json.loads(
+        run("compare", folders["popularity"], files["markov"], "--also-b", folders["backoff"], "--json")[1]
+    )
+    assert turned["unfiltered"]["HR@5"]["B"] == found["unfiltered"]["HR@5"]["A"]
+    _, out, _ = run("compare", files["markov"], folders["popularity"], *also)
+    assert f"A is the mean of {files['markov']}, {folders['backoff']}, B is {folders['popularity']}; 1500" in " ".join(
+        out.split()
+    )
+
+
 def changed(table, column, value, row=7):
     table = table.copy()
     table.loc[row, column] = value
@@ -156,6 +178,8 @@ def test_other_readers_are_refused_with_the_first_difference(files, tmp_path, ca
     change, message = DIFFERENT[case]
     change(comparison.read(files["markov"])).to_csv(tmp_path / "b.csv", index=False)
     code, _, err = run("compare", files["markov"], tmp_path / "b.csv")
+    assert code == 2 and message in err and err.count("error: ") == 1, err
+    code, _, err = run("compare", files["markov"], files["popularity"], "--also-b", tmp_path / "b.csv")
     assert code == 2 and message in err and err.count("error: ") == 1, err
 
 
@@ -199,6 +223,8 @@ def test_a_file_that_holds_no_ranks_is_refused(files, tmp_path, content, message
         (["compare", "MARKOV.csv", "POPULARITY.parquet", "--split", "val"], "--split belongs to a folder"),
         (["compare", "MARKOV.csv", "POPULARITY.parquet", "--batch-size", 3], "--batch-size belongs to a folder"),
         (["compare", "MARKOV", "nowhere"], "nowhere"),
+        (["compare", "MARKOV", "MARKOV.csv", "--also-a", "MARKOV"], "is named twice on one side"),
+        (["compare", "MARKOV", "MARKOV", "--also-b", ""], "it is empty"),
         (["compare", "MARKOV", "MARKOV", "--split", "train"], "choose val or test"),
         (["evaluate", "MARKOV", "--ranks", "a.txt"], "a.txt: the name must end in .csv or .parquet"),
         (["evaluate", "MARKOV", "--ranks", ""], "it is empty"),
