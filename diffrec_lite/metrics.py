@@ -164,7 +164,7 @@ def compare(
     draws: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Two models on the same readers: ranks `a` and `b`, `(N,)`, or `(S, N)` of S trainings, whose gains are averaged.
+    """Two models on the same readers: ranks `a` and `b`, `(N,)` or a row a training `(S, N)`, whose gains are averaged.
 
     One row a metric, with these columns:
 
@@ -175,13 +175,17 @@ def compare(
       2 / (1 + draws). Where the interval excludes zero, p is below 1 - `level`, or above it by a few draws.
 
     The `popularity (N,)` of the targets in training adds the debiased NDCG@10. Readers count as independent.
-    Raises ValueError when the readers differ in number or there are none.
+    Raises ValueError when the readers differ in number, or there are none, or fewer than trainings.
     Source: Efron and Tibshirani 1993, Chapters 13 and 15.
     """
     a, b = torch.atleast_2d(a.cpu()), torch.atleast_2d(b.cpu())
-    if (readers := a.shape[1]) != b.shape[1] or readers == 0:
-        raise ValueError(f"a comparison needs the same readers, at least one, got {readers} and {b.shape[1]}")
+    readers = a.shape[-1]
     popular = torch.ones(readers, dtype=torch.long) if popularity is None else popularity.cpu()
+    if not (readers == b.shape[-1] == len(popular)) or readers == 0:
+        asked = f"{readers} and {b.shape[-1]}" + ("" if popularity is None else f", popularity of {len(popular)}")
+        raise ValueError(f"a comparison needs the same readers, at least one, got {asked}")
+    if any(side.dim() != 2 or not 0 < len(side) <= readers for side in (a, b)):
+        raise ValueError(f"ranks are (readers,) or (trainings, readers), got {tuple(a.shape)} and {tuple(b.shape)}")
     kinds, counts = torch.unique(torch.cat([a, b, popular[None]]), dim=1, return_counts=True)
     a, b, popular = kinds.split([len(a), len(b), 1])
     rows, one, other = names(ks), *(torch.stack([per_rank(r, ks) for r in side]).mean(0) for side in (a, b))

@@ -55,7 +55,8 @@ PREFIXES = (
     "epochs=12",
 )  # the examples, and about the epochs, of the diffusion models beside it
 WITHOUT = ("share_at_T=1.0",)  # every example is noised to step T, where nothing of it is left: no diffusion
-WIDTH, LENGTH = NARROW[:2], NARROW[2:]
+WIDTH = tuple(change for change in NARROW if change.startswith(("d=", "heads=")))
+LENGTH = tuple(change for change in NARROW if change not in WIDTH)
 SWITCHES = {  # one repair each, given to the printed model
     "weights": ("prior=0.0", "ranking=10.0", "lambda_schedule=fix", "epochs=36"),  # as many as the printed one had
     "detached": ("detach_target=true", "epochs=12"),

@@ -4,7 +4,8 @@
 
 A record has no ranks, so two records cannot be paired; two run folders can. Every pair whose folders are there is
 compared as `diffrec-lite compare A B` does it, with more draws. Where all seeds of a pair are there, their means are
-compared as well: the interval is over the readers, for just these trainings. What the file holds is not made again.
+compared as well: the interval is over the readers, for just these trainings. What the file holds, with as many draws,
+is not made again.
 """
 
 from __future__ import annotations
@@ -77,8 +78,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "full_scale", help="where the run folders are")
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
-    old = pd.read_csv(RECORD, dtype={"seeds": str}) if RECORD.exists() else pd.DataFrame(columns=KEYS)
-    held = set(old[KEYS].itertuples(index=False, name=None))
+    old = pd.read_csv(RECORD, dtype={"seeds": str}) if RECORD.exists() else pd.DataFrame(columns=[*KEYS, "draws"])
+    held = set(old[old.draws == DRAWS][KEYS].itertuples(index=False, name=None))
     found = pairs(given.folder, given.seeds)
     if not found:
         raise SystemExit(f"{given.folder}: no two run folders of a pair; python experiments/full_scale.py makes them")
@@ -97,7 +98,8 @@ def main() -> None:
             sides = ([both(dataset, name, seed)[place] for seed in seeds] for name in (one, other))
             key = {"dataset": dataset, "seeds": told(seeds), "A": one, "B": other, "protocol": protocol, "draws": DRAWS}
             made.append(pd.DataFrame([key] * len(METRICS)).join(compared(*sides)))
-    table = pd.concat([old, *made], ignore_index=True)
+    again = old.set_index(KEYS).index.isin([(pair[0], told(pair[1]), *pair[2:]) for pair in missing])
+    table = pd.concat([old[~again], *made], ignore_index=True)
     table.sort_values([*KEYS, "protocol", "metric"]).round(6).to_csv(RECORD, index=False)
 
 

@@ -35,7 +35,7 @@ LABELS = {
     "sasrec_repaired_untied": "SASRec, two item tables",
     "sasrec_repaired_narrow": "SASRec, softmax over the catalogue, half as wide, 40 epochs (`narrow`)",
     "sasrec_repaired_half": "SASRec, softmax over the catalogue, half as wide",
-    "sasrec_repaired_long": "SASRec, softmax over the catalogue",
+    "sasrec_repaired_long": "SASRec, softmax over the catalogue, for longer",
     "sasrec_repaired_light": "SASRec, softmax over the catalogue, less dropout",
     "sasrec_repaired": "SASRec, softmax over the catalogue",
     "adrec_repaired": "ADRec",

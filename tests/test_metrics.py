@@ -229,6 +229,15 @@ def test_a_comparison_needs_the_same_readers():
         metrics.compare(torch.tensor([1, 2]), torch.tensor([1, 2, 3]))
     with pytest.raises(ValueError, match="got 0 and 0"):
         metrics.compare(torch.tensor([], dtype=torch.long), torch.tensor([], dtype=torch.long))
+    with pytest.raises(ValueError, match="got 2 and 2, popularity of 1"):
+        metrics.compare(torch.tensor([1, 2]), torch.tensor([1, 2]), torch.tensor([1]))
+
+
+@pytest.mark.parametrize("shape", [(5, 1), (5, 3), (0, 5), (1, 1, 5)])
+def test_ranks_are_a_row_a_training(shape):
+    ranks = torch.ones(shape, dtype=torch.long)
+    with pytest.raises(ValueError, match=r"\(trainings, readers\)"):
+        metrics.compare(ranks, ranks)
 
 
 def test_groups():

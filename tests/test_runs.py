@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean
+from types import SimpleNamespace
 
 import follow
 import full_scale
@@ -15,6 +16,7 @@ import pytest
 import repairs as repairs_script
 import repeat
 import results
+import torch
 
 from diffrec_lite import models
 from diffrec_lite.data import load
@@ -184,6 +186,14 @@ def test_a_pair_needs_both_trainings_to_have_ended(tmp_path):
     against_ridge = [("toys", seeds, "hybrid_repaired", "ridge_quick") for seeds in ((0,), (1,), (0, 1))]
     assert paired.pairs(tmp_path, 2) == [*pairs, *against_ridge]  # all seeds that are asked for
     assert paired.pairs(tmp_path, 3) == [*pairs, *against_ridge[:2]]
+    assert paired.pairs(tmp_path, 1) == against_ridge[:1]
+
+
+def test_a_side_of_several_seeds_is_their_mean(monkeypatch):
+    monkeypatch.setattr(paired, "DRAWS", 100)
+    first, second, other = (SimpleNamespace(ranks=torch.tensor([rank] * 9)) for rank in (1, 9, 2))
+    table = paired.compared([first, second], [other, other]).set_index("metric")
+    assert table.loc["HR@5", ["A value", "B value"]].tolist() == [0.5, 1.0]
 
 
 def test_a_table_is_made_again_by_its_command(tmp_path):

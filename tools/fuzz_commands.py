@@ -140,7 +140,9 @@ def command(draw: random.Random) -> list[str]:
     if kind == "train":
         model = any_of(draw, ["popularity", "markov", "gap", "sasrec", "sasrec"], 0.05)
         line = [model, "--dataset", any_of(draw, TABLES[:5] * 3 + TABLES), "--out", any_of(draw, OUTS)]
-        line += options(draw, precision=["fp32", "auto", "fp8"], preset=["quick", "papers"], epochs=["1", "0", "2"])
+        line += options(
+            draw, precision=["fp32", "auto", "fp8"], preset=["quick", "narrow", "papers"], epochs=["1", "0", "2"]
+        )
         line += options(draw, columns=MAPPED, resume=None, overwrite=None, **shared)
         if model == "sasrec":
             line += SMALL

@@ -78,7 +78,7 @@ def compared(a: Mapping[str, pd.DataFrame], b: Mapping[str, pd.DataFrame]) -> di
     popularity = torch.tensor(first["popularity"].to_numpy())
     found = {}
     for protocol, column in PROTOCOLS.items():
-        ranks = (torch.tensor(np.stack([table[column] for table in side.values()])) for side in (a, b))
+        ranks = (torch.tensor(np.stack([table[column].astype(np.int64) for table in side.values()])) for side in (a, b))
         table = metrics.compare(*ranks, popularity, draws=DRAWS)
         side = np.sign(table["low"]) + np.sign(table["high"])  # 2 where both ends are above zero, -2 below
         found[protocol] = table.assign(verdict=side.map({2: "A is better", -2: "B is better"}).fillna(NO_VERDICT))
@@ -109,7 +109,10 @@ def in_words(table: pd.DataFrame, protocol: str) -> str:
 
 def as_json(found: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """What was found, and how, JSON-ready."""
-    method = f"paired percentile bootstrap over readers, {DRAWS} draws; two-sided p from the same draws"
+    method = (
+        f"paired percentile bootstrap over readers, {DRAWS} draws; two-sided p from the same draws; a side of several "
+        "trainings is the mean of their metrics"
+    )
     tables = {protocol: table.to_dict("index") for protocol, table in found.items()}
     words = {protocol: in_words(table, protocol) for protocol, table in found.items()}
     return {"method": method, **tables, "words": words}

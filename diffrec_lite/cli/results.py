@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -99,20 +100,21 @@ def compare(
     sides = ([a, *(also_a or [])], [b, *(also_b or [])])
     if given and all(one.is_file() for side in sides for one in side):
         raise ValueError(f"--{given[0].replace('_', '-')} belongs to a folder; {a} and {b} hold ranks already")
+    places = [one.resolve() for side in sides for one in side]
+    twice = next((place for place in places if places.count(place) > 1), None)
+    if twice and len(places) > 2:
+        raise ValueError(f"{twice} is named twice: each training of a mean counts once, on one side")
     how = {"split": split or "test", "steps": steps, "batch_size": batch_size, "seed": seed}
     tables, data = ({}, {}), {}
     for side, own in zip(sides, tables, strict=True):
         for one in side:
-            if str(one) in own:
-                raise ValueError(f"{one} is named twice on one side")
             if one.is_file():
                 own[str(one)] = comparison.read(one)
             else:
                 _, data[str(one)], _, both = _evaluated(one, dataset, columns, device, progress=not as_json, **how)
                 own[str(one)] = comparison.table_of(data[str(one)], *both)
-    for name in data:
-        first = next(iter(data))
-        comparison.refuse_other_items(data[first], data[name], (first, name))
+    for one, other in pairwise(data):
+        comparison.refuse_other_items(data[one], data[other], (one, other))
     found = comparison.compared(*tables)
     names, readers = [", ".join(own) for own in tables], len(tables[0][str(a)])
     if as_json:

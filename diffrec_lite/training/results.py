@@ -103,7 +103,7 @@ def recorded(folder: Path | None = None) -> list[Family]:
     for path in sorted((folder or shipped("runs")).glob("*.json")):
         run = json.loads(path.read_text(encoding="utf-8"))
         if UNFILTERED in run:
-            key = (run["dataset"]["name"], run["model"], *_asked(run["command"]))
+            key = (run["dataset"]["name"], run["model"], *_asked(run["command"], run["model"]))
             groups.setdefault(key, []).append((path.stem, run))
     families = []
     for key, found in groups.items():
@@ -118,7 +118,7 @@ def find(families: list[Family], dataset: str, model: str, preset: str, changes:
     return next((f for f in families if (f.dataset, f.model, f.preset, f.changes) == wanted), None)
 
 
-def _asked(command: str) -> tuple[str, tuple[str, ...]]:
+def _asked(command: str, model: str) -> tuple[str, tuple[str, ...]]:
     """The preset and the changes to it in a `diffrec-lite train` command; `repaired` with NARROW is `narrow`."""
     words = shlex.split(command)
     given = {"--preset": "quick", "--epochs": None, "--split": None}
@@ -131,6 +131,6 @@ def _asked(command: str) -> tuple[str, tuple[str, ...]]:
         elif name in given:
             given[name] = value
     changes += [f"{name[2:]}={given[name]}" for name in ("--epochs", "--split") if given[name] is not None]
-    if given["--preset"] == "repaired" and set(NARROW) <= set(changes):
+    if given["--preset"] == "repaired" and set(NARROW) <= set(changes) and model in recipe.PRESETS["narrow"]:
         given["--preset"], changes = "narrow", [change for change in changes if change not in NARROW]
     return given["--preset"], tuple(sorted(changes))

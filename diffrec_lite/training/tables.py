@@ -107,7 +107,7 @@ def table_2(families: list[Family]) -> Table:
         kin = [f for f in families if (f.dataset, f.model) == (cell.true_dataset, cell.model.lower())]
         for preset in PRESETS:
             family = find(kin, cell.true_dataset, cell.model.lower(), preset)
-            others = [f for f in kin if (f.preset == preset) == bool(f.changes)]
+            others = [f for f in kin if f.preset in PRESETS and (f.preset == preset) == bool(f.changes)]
             ours = family.score(cell.metric) if family else None
             found = verdict(cell.value, ours.value if ours else None)
             rows.append(

@@ -191,6 +191,8 @@ def test_a_part_of_the_data_is_not_the_data(folders, files, tmp_path):
     run("train", "popularity", "--dataset", tmp_path / "fewer.inter", "--out", tmp_path / "run")
     code, _, err = run("compare", folders["markov"], tmp_path / "run")
     assert code == 2 and f"only {folders['markov']} knows '7'" in err, err
+    code, _, err = run("compare", folders["markov"], folders["popularity"], "--also-b", tmp_path / "run")
+    assert code == 2 and f"only {folders['popularity']} knows '7'" in err, err
 
 
 HEADER = "user_id,item_id,length,popularity,rank,rank_filtered\n"
@@ -223,7 +225,12 @@ def test_a_file_that_holds_no_ranks_is_refused(files, tmp_path, content, message
         (["compare", "MARKOV.csv", "POPULARITY.parquet", "--split", "val"], "--split belongs to a folder"),
         (["compare", "MARKOV.csv", "POPULARITY.parquet", "--batch-size", 3], "--batch-size belongs to a folder"),
         (["compare", "MARKOV", "nowhere"], "nowhere"),
-        (["compare", "MARKOV", "MARKOV.csv", "--also-a", "MARKOV"], "is named twice on one side"),
+        (["compare", "MARKOV", "MARKOV.csv", "--also-a", "MARKOV"], "is named twice"),
+        (["compare", "MARKOV", "MARKOV.csv", "--also-b", "MARKOV/../markov"], "is named twice"),
+        (
+            ["compare", "MARKOV.csv", "POPULARITY.parquet", "--also-b", "MARKOV", "--split", "val"],
+            "first target of reader",
+        ),
         (["compare", "MARKOV", "MARKOV", "--also-b", ""], "it is empty"),
         (["compare", "MARKOV", "MARKOV", "--split", "train"], "choose val or test"),
         (["evaluate", "MARKOV", "--ranks", "a.txt"], "a.txt: the name must end in .csv or .parquet"),
@@ -232,6 +239,7 @@ def test_a_file_that_holds_no_ranks_is_refused(files, tmp_path, content, message
 )
 def test_bad_questions(folders, files, arguments, message):
     places = {"MARKOV": folders["markov"], "MARKOV.csv": files["markov"], "POPULARITY.parquet": files["popularity"]}
+    places["MARKOV/../markov"] = folders["markov"] / ".." / "markov"
     code, _, err = run(*(places.get(a, a) for a in arguments))
     assert code == 2 and message in err and err.count("error: ") <= 1, err
 
