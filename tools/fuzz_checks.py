@@ -156,6 +156,12 @@ def missed(table, student):
     return {name: bool(value < 0) for name, value in upper.items()}
 
 
+def hides_padding(layer, x, valid):
+    other = x.masked_fill(~valid[:, :, None], 3)
+    after = layer(F.pad(other, (0, 0, 4, 0), value=3), F.pad(valid, (4, 0)))[:, 4:]
+    return torch.allclose(after[valid], layer(x, valid)[valid], atol=1e-5)
+
+
 RIGHT = {
     start_here.checks.leave_one_out: leave_one_out,
     start_here.checks.follower_counts: follower_counts,
@@ -165,7 +171,7 @@ RIGHT = {
     offset_noise.checks.per_sample: lambda n, strength, g: n + strength * torch.randn(len(n), 1, generator=g),
     offset_noise.checks.unnoticed: lambda e, change: change.norm(dim=-1).mean() / e.norm(dim=-1).mean(),
     cross_attention.checks.attention: lambda q, k, v, valid: F.scaled_dot_product_attention(q, k, v, valid[:, None, :]),
-    cross_attention.checks.masked_weights: lambda s, valid: s.masked_fill(~valid[:, None], -torch.inf).softmax(-1),
+    cross_attention.checks.hides_padding: hides_padding,
     cross_attention.checks.unchanged: lambda: dict(zip(CHANGES, (True, False, True, False), strict=True)),
     cond_layer_norm.checks.cond_ln: cond_ln,
     cond_layer_norm.checks.pair: lambda history, last: (torch.cat([history[:, 1:], last[:, None]], 1), history),

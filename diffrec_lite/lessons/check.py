@@ -154,14 +154,17 @@ def truths(name: str, value: Any, keys: Sequence[str]) -> list[bool]:
     expected = f"{name} should return a dictionary with the keys {', '.join(keys)}"
     require(isinstance(value, dict), f"{expected}; it returned {_a(value)}.")
     require(set(value) == set(keys), f"{expected}; yours has {reprlib.repr(list(value))}.")
-    said = [value[key] for key in keys]
-    for key, one in zip(keys, said, strict=True):
-        is_truth = isinstance(one, bool | np.bool_) or (isinstance(one, Tensor) and one.dtype == torch.bool)
-        require(
-            is_truth and (not isinstance(one, Tensor) or one.numel() == 1),
-            f'"{key}" should be True or False, but it is {_a(one)}.',
-        )
-    return [bool(one) for one in said]
+    return [truth(f'"{key}"', value[key]) for key in keys]
+
+
+def truth(name: str, value: Any) -> bool:
+    """The learner's `value` when it is True or False, of Python, NumPy or torch."""
+    is_truth = isinstance(value, bool | np.bool_) or (isinstance(value, Tensor) and value.dtype == torch.bool)
+    require(
+        is_truth and (not isinstance(value, Tensor) or value.numel() == 1),
+        f"{name} should be True or False, but it is {_a(value)}.",
+    )
+    return bool(value)
 
 
 def letter(name: str, given: Any, right: str, wrong: Mapping[str, str]) -> None:

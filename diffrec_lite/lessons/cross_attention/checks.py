@@ -1,4 +1,4 @@
-"""Checks of notebook 03: attention by hand, a mask on the wrong axis, and what order means to the Approximator."""
+"""Checks of notebook 03: attention by hand, a test that finds bad masks, and what order means to the Approximator."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffrec_lite.lessons.check import answer, check, close, compare, numbers, passed, require, truths
+from diffrec_lite.lessons.check import answer, check, close, compare, numbers, passed, require, truth, truths
 
+Layer = Callable[[Tensor, Tensor], Tensor]  # x (B, L, d), valid (B, L) -> (B, L, d)
 CHANGES = ("shuffle all but the last", "swap the last two", "pad on the left", "drop the first book")
 # B, L queries, M keys, d. First L = M: there a mask on the wrong axis gives numbers, and so can be named.
 SHAPES = ((2, 4, 4, 3, torch.float32), (3, 3, 5, 4, torch.float64), (1, 6, 2, 2, torch.float32))
@@ -95,59 +96,82 @@ def _wrong_attention(q: Tensor, k: Tensor, v: Tensor, valid: Tensor) -> dict[str
 
 
 @check
-def masked_weights(yours: Callable[[Tensor, Tensor], Tensor]) -> None:
-    """Exercise 2: `yours(scores (B, L, L), valid (B, L))` gives weights that no padded key takes part in."""
+def hides_padding(yours: Callable[[Layer, Tensor, Tensor], bool]) -> None:
+    """Exercise 2: `yours(layer, x, valid)` says whether padding takes no part in the answers at real places."""
     generator = torch.Generator().manual_seed(7)
-    for B, L, middle, dtype in ((2, 4, 0, torch.float32), (3, 6, 0, torch.float64), (1, 3, -600, torch.float64)):
-        valid = _valid(B, L)
-        scores = torch.randn(B, L, L, generator=generator, dtype=dtype)
-        scores = scores + middle * torch.where(valid, 1, -1)[:, None, :]
-        found = numbers("masked_weights(scores, valid)", answer(yours, scores, valid))
-        require(
-            found.shape == scores.shape, "masked_weights should return one weight for each query and key, (B, L, L)."
-        )
-        mistakes = _wrong_weights(scores, valid) if middle == 0 else {}
-        hidden = (found[(~valid)[:, None, :].expand_as(found)] == 0).all()
-        compare(
-            "masked_weights(scores, valid)",
-            found,
-            _weights(scores, valid),
-            mistakes | ({} if hidden else {FINITE: found}),
-        )
-        require(hidden, FINITE)
-    passed("masked_weights", "Every row sums to 1, and padded keys get exactly none of it.")
+    name = "hides_padding(layer, x, valid)"
+    for B, L, d, dtype in ((3, 5, 4, torch.float32), (3, 6, 8, torch.float64)):
+        x, valid = torch.randn(B, L, d, generator=generator, dtype=dtype), _valid(B, L)
+        for layer, hides, diagnosis in LAYERS:
+            require(truth(name, answer(yours, layer, x, valid)) == hides, diagnosis)
+    good = sum(hides for _, hides, _ in LAYERS)
+    passed("hides_padding", f"It tells {good} layers that hide padding from {len(LAYERS) - good} that do not.")
 
 
-def _wrong_weights(scores: Tensor, valid: Tensor) -> dict[str, Tensor]:
-    columns, rows = ~valid[:, None, :], ~valid[:, :, None]
-    return {
-        "Some weights are NaN: a row had nothing but -inf in it, the row of a padded query. Mask keys and not "
-        "queries.": scores.masked_fill(rows, -torch.inf).softmax(-1),
-        "Some weights are NaN: a row had nothing but -inf in it, the row of a padded query. Mask the keys alone: "
-        "a padded query may attend, nobody reads what it finds.": (
-            scores.masked_fill(rows | columns, -torch.inf).softmax(-1)
-        ),
-        "The row of a padded query holds one and the same number now, so its weight is shared out evenly, over padded "
-        "keys too. Mask the keys alone: a padded query may attend, nobody reads what it finds.": (
-            scores.masked_fill(rows | columns, -1e9).softmax(-1)
-        ),
-        "Padded keys still get weight. The penalty stands in the rows of padded queries, where it is the same for "
-        "every key, and the softmax cancels it: use valid[:, None, :].": scores.softmax(-1),
-        "Padded keys still get weight: only the rows of padded queries changed. The mask belongs on the columns, "
-        "the keys: use valid[:, None, :].": scores.masked_fill(rows, -1e9).softmax(-1),
-        "The mask comes after the softmax: the weights no longer sum to 1.": scores.softmax(-1) * ~columns,
-        "The rows of padded queries hold zeros now. Each row must sum to 1, also that of a padded query: mask the "
-        "keys alone.": _weights(scores, valid).masked_fill(rows, 0),
-        "A score of 0 is not a weight of 0, since exp(0) = 1. Put -inf where a key is padding.": (
-            scores.masked_fill(columns, 0).softmax(-1)
-        ),
-        "The mask is the wrong way round: hide the keys where valid is False.": _weights(scores, ~valid),
-        "The softmax runs over the queries: it belongs on the last axis.": (
-            scores.masked_fill(columns, -1e9).softmax(1)
-        ),
-        "The softmax runs over the queries, and a padded key has nothing but -inf there: it belongs on the last "
-        "axis.": scores.masked_fill(columns, -torch.inf).softmax(1),
-    }
+def _layer(weights: Callable[[Tensor, Tensor], Tensor]) -> Layer:
+    """Self-attention of one head without matrices of its own; `weights(scores, valid)` does the masking."""
+    return lambda x, valid: weights(_scores(x, x), valid) @ x
+
+
+def _at_real_places(layer: Layer) -> Layer:
+    return lambda x, valid: layer(x, valid) * valid[:, :, None]
+
+
+def _without_contents(layer: Layer) -> Layer:
+    return lambda x, valid: layer(x * valid[:, :, None], valid)
+
+
+# What stands first is asked first: a message may rely on what the ones before it have shown.
+LAYERS: tuple[tuple[Layer, bool, str], ...] = (
+    (
+        _at_real_places(_layer(_weights)),
+        True,
+        "You find fault with a layer whose keys are masked by -inf, and which answers 0 at padded places. Change "
+        "padded places alone, and compare each real place with itself: places put in front move all others to the "
+        "right. Use torch.allclose, for two right answers may differ by rounding; and put no NaN or infinity anywhere.",
+    ),
+    (
+        _layer(_weights),
+        True,
+        "You find fault with a layer whose keys are masked by -inf. It answers something at padded places too, which "
+        "nobody reads: compare the answers at real places alone.",
+    ),
+    (
+        _layer(lambda scores, valid: scores.softmax(-1)),
+        False,
+        "You let a layer pass that has no mask at all. Compare its answers before and after you disturb the padding.",
+    ),
+    (
+        _layer(lambda scores, valid: scores.masked_fill(~valid[:, :, None], -1e9).softmax(-1)),
+        False,
+        "You let a layer pass whose mask lies on the rows of padded queries. The rows of real queries have no mask "
+        "there, so padding has weight in them.",
+    ),
+    (
+        _layer(lambda scores, valid: scores.masked_fill(~valid[:, None, :], -3).softmax(-1)),
+        False,
+        "You let a layer pass whose padded keys get the score -3, which leaves them some weight. Disturb more, or "
+        "allow less difference: rounding is about a millionth.",
+    ),
+    (
+        _layer(lambda scores, valid: scores.softmax(-1).masked_fill(~valid[:, None, :], 0)),
+        False,
+        "You let a layer pass that masks after the softmax. Padded keys are gone from its sum, but what they held "
+        "still says how much is left for the real ones.",
+    ),
+    (
+        _without_contents(_layer(lambda scores, valid: scores.softmax(-1))),
+        False,
+        "You let a layer pass that puts 0 into the padded places and then counts them as keys. What they hold changes "
+        "nothing there; how many there are does. Disturb that too.",
+    ),
+    (
+        _layer(lambda scores, valid: _weights(scores, valid[:1].expand_as(valid))),
+        False,
+        "You let a layer pass that uses the first reader's mask for everybody. More padding for all changes nothing "
+        "there; what the other readers' padding holds does. Disturb that too.",
+    ),
+)
 
 
 @check

@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from diffrec_lite.lessons import cross_attention as lesson
 from diffrec_lite.lessons.check import CheckFailed
@@ -70,30 +72,75 @@ WRONG_ATTENTION = [
 ]
 
 
-def right_weights(scores, valid):
-    return scores.masked_fill(hidden(valid), -torch.inf).softmax(-1)
+def disturbed(x, valid, value=3.0):
+    return x.masked_fill(~valid[:, :, None], value)
 
 
-WRONG_WEIGHTS = [
-    (lambda s, m: s.masked_fill(hidden(m), -15).softmax(-1), "finite number hides"),
-    (lambda s, m: s.masked_fill(hidden(m), -20).softmax(-1), "finite number hides"),
-    (lambda s, m: s.masked_fill(hidden(m), -100).softmax(-1), "finite number hides"),
-    (lambda s, m: (s - 1000.0 * hidden(m)).softmax(-1), "finite number hides"),
-    (lambda s, m: s.masked_fill(hidden(m), 0).softmax(-1), "score of 0"),
-    (lambda s, m: right_weights(s, m).masked_fill(~m[:, :, None], 0), "rows of padded queries hold zeros"),
-    (lambda s, m: s.masked_fill(hidden(m) | ~m[:, :, None], -torch.inf).softmax(-1), "Mask the keys alone"),
-    (lambda s, m: s.masked_fill(hidden(m) | ~m[:, :, None], -1e9).softmax(-1), "shared out evenly"),
-    (lambda s, m: s.masked_fill(hidden(m), -torch.inf).softmax(1), "nothing but -inf there"),
-    (lambda s, m: s.masked_fill_(hidden(m), -torch.inf).softmax(-1), "overwrites its argument s,"),
-    (lambda s, m: right_weights(s, m).tolist()[0], "one weight for each"),
-    (lambda s, m: str(right_weights(s, m)), "a string"),
-    (lambda s, m: s.masked_fill(~m[:, :, None], -1e9).softmax(-1), "only the rows"),
-    (lambda s, m: s.softmax(-1), "Padded keys still"),
-    (lambda s, m: s.masked_fill(~m[:, :, None], -torch.inf).softmax(-1), "NaN"),
-    (lambda s, m: s.softmax(-1) * m[:, None, :], "no longer sum"),
-    (lambda s, m: s.masked_fill(m[:, None, :], -1e9).softmax(-1), "wrong way round"),
-    (lambda s, m: s.masked_fill(hidden(m), -1e9).softmax(1), "over the queries"),
-    (lambda s, m: s[0], "one weight for each"),
+def more_places(layer, x, valid, value=3.0):
+    padded = F.pad(x, (0, 0, 4, 0), value=value)
+    return layer(padded, F.pad(valid, (4, 0)))[:, 4:]
+
+
+def right_test(layer, x, valid):
+    other = more_places(layer, disturbed(x, valid), valid)
+    return torch.allclose(other[valid], layer(x, valid)[valid], atol=1e-5)
+
+
+def in_two_steps(layer, x, valid):
+    """By NumPy's booleans, one disturbance at a time, with other vectors."""
+    before = layer(x, valid)[valid]
+    answers = (
+        layer(-5 * x.masked_fill(valid[:, :, None], 0) + disturbed(x, valid, 0), valid),
+        more_places(layer, x, valid),
+    )
+    return np.bool_(all((answer[valid] - before).abs().max() < 1e-4 for answer in answers))
+
+
+def overwrites(layer, x, valid):
+    x[~valid] = 3
+    return right_test(layer, x, valid)
+
+
+WRONG_HIDES_PADDING = [
+    (lambda layer, x, valid: False, "fault with a layer whose keys .* answers 0 at padded"),
+    (lambda layer, x, valid: True, "no mask at all"),
+    (lambda layer, x, valid: torch.allclose(layer(x, valid), layer(x + 1, valid)), "Change padded places alone"),
+    (
+        lambda layer, x, valid: torch.allclose(
+            layer(F.pad(x, (0, 0, 4, 0)), F.pad(valid, (4, 0)))[:, : x.shape[1]][valid], layer(x, valid)[valid]
+        ),
+        "all others to the right",
+    ),
+    (lambda layer, x, valid: right_test(layer, disturbed(x, valid, torch.nan), valid), "no NaN or infinity"),
+    (lambda layer, x, valid: right_test(layer, disturbed(x, valid, torch.inf), valid), "no NaN or infinity"),
+    (
+        lambda layer, x, valid: torch.allclose(layer(disturbed(x, valid), valid), layer(x, valid), atol=1e-5),
+        "answers at real places alone",
+    ),
+    (
+        lambda layer, x, valid: torch.allclose(layer(x, valid)[valid], layer(x, torch.ones_like(valid))[valid], atol=9),
+        "no mask at all",
+    ),
+    (
+        lambda layer, x, valid: torch.allclose(
+            more_places(layer, disturbed(x, valid), valid)[valid], layer(x, valid)[valid], atol=0.5
+        ),
+        "rows of padded queries|score -3",
+    ),
+    (
+        lambda layer, x, valid: torch.allclose(
+            layer(disturbed(x, valid), valid)[valid], layer(x, valid)[valid], atol=1e-5
+        ),
+        "puts 0 into the padded places",
+    ),
+    (
+        lambda layer, x, valid: torch.allclose(more_places(layer, x, valid)[valid], layer(x, valid)[valid], atol=1e-5),
+        "first reader's mask",
+    ),
+    (overwrites, "overwrites its argument x"),
+    (lambda layer, x, valid: 0.0, "True or False, but it is a float"),
+    (lambda layer, x, valid: valid, "True or False, but it is a Tensor"),
+    (lambda layer, x, valid: layer(x), "stopped in line"),
     (unsolved, "still to be written"),
 ]
 
@@ -121,14 +168,23 @@ def test_attention_may_be_written_otherwise(right):
     lesson.checks.attention(right)
 
 
-@pytest.mark.parametrize("hide", [-1e9, torch.finfo(torch.float32).min])
-def test_a_number_far_below_every_score_hides_a_key(hide):
-    lesson.checks.masked_weights(lambda s, m: s.masked_fill(hidden(m), hide).softmax(-1))
+@pytest.mark.parametrize("right", [right_test, in_two_steps])
+def test_padding_may_be_disturbed_in_any_way(right, capsys):
+    lesson.checks.hides_padding(right)
+    assert "2 layers that hide padding from 6" in capsys.readouterr().out
+
+
+def test_every_layer_of_the_check_is_told_by_one_disturbance_or_the_other():
+    """The verdict that a layer comes with is what its answers say."""
+    x = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(1))
+    valid = torch.arange(5) >= torch.tensor([[1], [2], [0]])
+    for layer, hides, message in lesson.checks.LAYERS:
+        assert right_test(layer, x, valid) == hides, message
 
 
 def test_right_answers_pass(capsys):
     lesson.checks.attention(right_attention)
-    lesson.checks.masked_weights(right_weights)
+    lesson.checks.hides_padding(right_test)
     lesson.checks.unchanged(lambda: UNCHANGED)
     assert capsys.readouterr().out.count("correct") == 3
 
@@ -139,10 +195,10 @@ def test_wrong_attention_is_diagnosed(wrong, message):
         lesson.checks.attention(wrong)
 
 
-@pytest.mark.parametrize(("wrong", "message"), WRONG_WEIGHTS)
-def test_wrong_weights_are_diagnosed(wrong, message):
+@pytest.mark.parametrize(("wrong", "message"), WRONG_HIDES_PADDING)
+def test_wrong_tests_of_padding_are_diagnosed(wrong, message):
     with pytest.raises(CheckFailed, match=message):
-        lesson.checks.masked_weights(wrong)
+        lesson.checks.hides_padding(wrong)
 
 
 @pytest.mark.parametrize(("wrong", "message"), WRONG_UNCHANGED)
