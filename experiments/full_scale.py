@@ -78,6 +78,7 @@ WORTH = [
     *(Job(data, "sasrec", "repaired", "half", WIDTH) for data in REAL),
     *(Job(data, "sasrec", "repaired", "long", LENGTH) for data in REAL),
     *(Job(data, model, "repaired", "narrow", NARROW) for model in ("diffurecsys", "dcrec") for data in REAL),
+    *(Job("toys", model, "repaired", "rate", ("lr=0.002",)) for model in ("diffurecsys", "sasrec")),
     *(Job("yelp", model, "repaired") for model in ("dcrec", "diffurecsys", "sasrec", "hybrid")),
     Job("ml-1m", "diffurecsys", "repaired"),
     Job("ml-1m", "dcrec", "repaired", "", HALF),

@@ -103,14 +103,14 @@ def cross_readout(weights: Tensor, answers: Tensor, e: Tensor) -> str:
     )
 
 
-def asked(model: DiffuRecSys, history: Tensor, delta: float) -> dict[str, Any]:
-    """The question before the explorer: what a large lambda makes unequal in the paper's direction.
+def asked(maps: Sequence[Tensor], times: float) -> dict[str, Any]:
+    """The question before the explorer: what a lambda so many `times` as large makes unequal in the paper's direction.
 
-    Weights count as unequal when they differ by more than five points, of the hundred that a row shares out.
+    `maps` are the weights `(L, L)` that the explorer shows there. They count as unequal when they differ by more than
+    five points, of the hundred that a row shares out.
     """
-    weights, _ = cross_maps(model, history, delta)[PAPER]
-    within = 100 * float((weights.amax(-1) - weights.amin(-1)).max())
-    between = 100 * float((weights.amax(-2) - weights.amin(-2)).max())
+    within = 100 * max(float((weights.amax(-1) - weights.amin(-1)).max()) for weights in maps)
+    between = 100 * max(float((weights.amax(-2) - weights.amin(-2)).max()) for weights in maps)
     options = {
         "the columns: some places get more": (True, False),
         "the rows: books prefer other places": (False, True),
@@ -118,7 +118,7 @@ def asked(model: DiffuRecSys, history: Tensor, delta: float) -> dict[str, Any]:
         "neither": (False, False),
     }
     return question(
-        f"Every book asks, and the noised target answers, once for each place. Make lambda {delta / 0.001:,.0f} "
+        f"Every book asks, and the noised target answers, once for each place. Make lambda {times:,.0f} "
         "times as large as it is. Which weights become unequal?",
         list(options),
         list(options.values()).index((within > 5, between > 5)),
@@ -168,10 +168,12 @@ def attention_explorer(
     """
     batch = dataset.test.batch(torch.as_tensor(rows), longest)
     ways = [PAPER, PROGRAM, *(SELF.format(block) for block in range(1, model.settings.blocks + 1))]
-    states = {}
+    states, largest = {}, []
     for r, history in enumerate(batch.history):
         for k, delta in enumerate(deltas):
-            for w, heads in enumerate(_ways(model, history[history != 0][None], dataset, delta)):
+            found = _ways(model, history[history != 0][None], dataset, delta)
+            largest += [torch.tensor(head["weights"]) for head in found[0]] if delta == max(deltas) else []
+            for w, heads in enumerate(found):
                 states |= {f"{r}/{w}/{h}/{k}": shown for h, shown in enumerate(heads)}
     choices = {
         "Reader": [dataset.user_tokens[int(user)] for user in batch.users],
@@ -180,8 +182,9 @@ def attention_explorer(
         "Size of lambda": [f"{delta:g}" for delta in deltas],
     }
     controls = [{"label": label, "texts": texts} for label, texts in choices.items()]
-    full = batch.history[(batch.history != 0).all(1)]
-    return AttentionMap(data={"controls": controls, "states": states}, ask=asked(model, full, max(deltas)))
+    return AttentionMap(
+        data={"controls": controls, "states": states}, ask=asked(largest, max(deltas) / model.settings.delta)
+    )
 
 
 @torch.inference_mode()

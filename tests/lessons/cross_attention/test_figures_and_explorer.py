@@ -93,20 +93,6 @@ def test_the_explorer_has_every_state(system):
     assert system.settings.delta == 0.001
 
 
-def test_the_answer_to_the_question_is_counted(system, monkeypatch):
-    def answer(weights):
-        with monkeypatch.context() as patch:
-            found = {lesson.explorer.PAPER: (torch.tensor(weights), None)}
-            patch.setattr(lesson.explorer, "cross_maps", lambda *_: found)
-            asked = lesson.explorer.asked(system, HISTORY, 1.0)
-        return asked["options"][asked["right"]].partition(":")[0], asked["told"]
-
-    assert answer([[0.3, 0.7], [0.3, 0.7]])[0] == "the columns"
-    assert answer([[0.5, 0.5], [0.5, 0.5]])[0] == "neither"
-    found, told = answer([[0.1, 0.9], [0.6, 0.4]])
-    assert found == "both" and "up to 80.0 points, between two rows by up to 50.0" in told
-
-
 def test_hidden_cells_are_hatched_and_small_weights_are_not():
     weights = torch.tensor([[1.0, 0.0], [0.99999, 0.00001]])
     for fig in (lesson.figures.attention(weights, ["One", "Two"]), lesson.figures.masks({"keys": weights}, 1)):
@@ -138,3 +124,31 @@ def test_every_figure_draws():
         lesson.figures.lost({"one change": (3, 1.5), "another": (-1, 2.0)}, 40),
     ):
         assert style.png(fig).startswith(b"\x89PNG")
+
+
+def test_the_answer_before_the_explorer_is_read_off_its_own_maps(system):
+    board = lesson.explorer.attention_explorer(system, load("bookshop"), [1, 4, 7])
+    shown = [
+        torch.tensor(state["weights"])
+        for key, state in board.data["states"].items()
+        if key.split("/")[1::2] == ["0", "2"]  # the paper's direction, the largest lambda
+    ]
+    assert len(shown) == 3 * system.settings.heads
+    within = max(float((weights.amax(1) - weights.amin(1)).max()) for weights in shown)
+    between = max(float((weights.amax(0) - weights.amin(0)).max()) for weights in shown)
+    told = board.ask["told"]
+    assert f"within a row the weights then differ by up to {100 * within:.1f}" in told.lower()
+    assert f"between two rows by up to {100 * between:.1f}" in told
+
+
+@pytest.mark.parametrize(
+    ("weights", "answer"),
+    [
+        ([[0.6, 0.4], [0.6, 0.4]], "the columns"),
+        ([[0.52, 0.48], [0.46, 0.54]], "both"),
+        ([[0.5, 0.5], [0.51, 0.49]], "neither"),
+    ],
+)
+def test_the_answer_before_the_explorer_follows_the_maps(weights, answer):
+    asked = lesson.explorer.asked([torch.full((2, 2), 0.5), torch.tensor(weights)], 1000)
+    assert asked["options"][asked["right"]].startswith(answer) and "1,000 times" in asked["text"]
