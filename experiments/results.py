@@ -33,9 +33,10 @@ LABELS = {
     "sasrec_paper": "SASRec, every position at once, settings of ours (`paper`)",
     "sasrec_repaired_bce": "SASRec, one random negative",
     "sasrec_repaired_untied": "SASRec, two item tables",
-    "sasrec_repaired_narrow": "SASRec, softmax over the catalogue, half as wide, 40 epochs (`narrow`)",
+    "sasrec_repaired_narrow": "SASRec, softmax over the catalogue, half as wide, up to 40 epochs (`narrow`)",
     "sasrec_repaired_half": "SASRec, softmax over the catalogue, half as wide",
     "sasrec_repaired_long": "SASRec, softmax over the catalogue, for longer",
+    "sasrec_repaired_rate": "SASRec, softmax over the catalogue, twice the learning rate",
     "sasrec_repaired_light": "SASRec, softmax over the catalogue, less dropout",
     "sasrec_repaired": "SASRec, softmax over the catalogue",
     "adrec_repaired": "ADRec",
@@ -48,8 +49,9 @@ LABELS = {
     "diffurecsys_paper_start_norm": "DiffuRecSys as printed, but for item vectors from σ = 1 and a norm",
     "diffurecsys_paper_start_between": "DiffuRecSys as printed, but for item vectors from σ = .2",
     "diffurecsys_repaired_unbiased": "DiffuRecSys without the bias on what was read",
+    "diffurecsys_repaired_rate": "DiffuRecSys with twice the learning rate",
     "diffurecsys_repaired_light": "DiffuRecSys with less dropout",
-    "diffurecsys_repaired_narrow": "DiffuRecSys, half as wide, 40 epochs (`narrow`)",
+    "diffurecsys_repaired_narrow": "DiffuRecSys, half as wide, up to 40 epochs (`narrow`)",
     "diffurecsys_repaired": "DiffuRecSys",
     "dcrec_paper": "DCRec as printed (`paper`)",
     "dcrec_paper_detached": "DCRec as printed, but for a detached target",
@@ -57,26 +59,26 @@ LABELS = {
     "dcrec_paper_weights": "DCRec as printed, but for our loss weights",
     "dcrec_repaired_light": "DCRec with less dropout",
     "dcrec_repaired_unbiased": "DCRec without the bias on what was read",
-    "dcrec_repaired_narrow": "DCRec, half as wide, 40 epochs (`narrow`)",
+    "dcrec_repaired_narrow": "DCRec, half as wide, up to 40 epochs (`narrow`)",
     "dcrec_repaired": "DCRec",
-    "hybrid_repaired_narrow_without": "hybrid without diffusion, half as wide, 40 epochs (`narrow`)",
-    "hybrid_repaired_narrow": "hybrid, half as wide, 40 epochs (`narrow`)",
+    "hybrid_repaired_narrow_without": "hybrid without diffusion, half as wide, up to 40 epochs (`narrow`)",
+    "hybrid_repaired_narrow": "hybrid, half as wide, up to 40 epochs (`narrow`)",
     "hybrid_repaired_without": "hybrid without diffusion (all at t = T)",
     "hybrid_repaired": "hybrid",
 }
 SHORT = {  # the rows of README's table
     "diffurecsys_repaired": "DiffuRecSys, our recipe",
-    "diffurecsys_repaired_narrow": "DiffuRecSys, half as wide, 40 epochs",
+    "diffurecsys_repaired_narrow": "DiffuRecSys, half as wide, up to 40 epochs",
     "diffurecsys_repaired_light": "DiffuRecSys, our recipe with less dropout",
     "diffurecsys_paper": "DiffuRecSys, the printed recipe",
     "dcrec_repaired": "DCRec, our recipe (MovieLens-1M: eight epochs)",
-    "dcrec_repaired_narrow": "DCRec, half as wide, 40 epochs",
+    "dcrec_repaired_narrow": "DCRec, half as wide, up to 40 epochs",
     "dcrec_repaired_light": "DCRec, our recipe with less dropout",
     "dcrec_paper": "DCRec, the printed recipe",
     "hybrid_repaired": "hybrid of both",
-    "hybrid_repaired_narrow": "hybrid of both, half as wide, 40 epochs",
+    "hybrid_repaired_narrow": "hybrid of both, half as wide, up to 40 epochs",
     "sasrec_repaired": "SASRec, no diffusion",
-    "sasrec_repaired_narrow": "SASRec, no diffusion, half as wide, 40 epochs",
+    "sasrec_repaired_narrow": "SASRec, no diffusion, half as wide, up to 40 epochs",
     "sasrec_repaired_light": "SASRec, no diffusion, less dropout",
     "ridge_quick": "linear regression, no gradient",
     "recent_quick": "what the reader chose before, the latest first",
@@ -109,7 +111,7 @@ def rows(dataset: str, families: list[Family]) -> list[list[str]]:
 def epochs(family: Family) -> str:
     """At most how many, where its command asks for another number than the preset's."""
     given = [change.partition("=")[2] for change in family.changes if change.startswith("epochs=")]
-    return f" ({given[0]} epochs)" if given else ""
+    return f" (up to {given[0]} epochs)" if given else ""
 
 
 def summary(families: list[Family]) -> list[list[str]]:

@@ -1,6 +1,6 @@
 """Train a healthy DiffuRecSys, spoil it in one way after another, and keep the curves: data/runs/sick_runs.csv.
 
-    python experiments/sick_runs.py         # thirteen variants, some twelve minutes on an idle core
+    python experiments/sick_runs.py         # fourteen variants, some thirteen minutes on an idle core
 
 All runs are of the model that notebook 07 trains (`quick` with one block and twice the learning rate) and differ from
 the healthy one in a single thing. The patients are trained once. The ablations, in which one part of the model is
@@ -39,6 +39,7 @@ PATIENTS: dict[str, list[str]] = {
     "target in the history": [],
     "target loud in x_t": ["delta=1"],
     "gradients kept": [],
+    "learning rate / 100, no bias": ["lr=0.00006", "seen_bias=false"],
 }
 ABLATIONS: dict[str, list[str]] = {
     "healthy": [],

@@ -28,6 +28,43 @@ def test_the_notebooks_fit_together():
     assert course_complaints(COURSE) == []
 
 
+def quotes(source: str) -> list[str]:
+    """What the columns "our line …" and "line in …" of a text's tables quote."""
+    found, ours = [], None
+    for line in source.split("\n"):
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)] if line.startswith("|") else []
+        if cells and ours is None:
+            ours = [place for place, head in enumerate(cells) if head.startswith(("our line", "line in"))]
+        elif cells:
+            found += [quote for place in ours for quote in re.findall("`([^`]+)`", cells[place])]
+        else:
+            ours = None
+    return found
+
+
+def test_quotes_are_those_of_our_lines():
+    ours = "| paper | our line (`a.py`) |\n|---|---|\n| $x$ | `y = x`, in `F` |\n"
+    other = "| `no` | more |\n|---|---|\n| `no` | `no` |"
+    assert quotes(f"{ours}\n{other}") == ["y = x", "F"]
+
+
+PACKAGE = Path(lint_notebooks.__file__).parents[1] / "diffrec_lite"
+CODE = re.sub(r"\s", "", "\n".join(path.read_text() for path in PACKAGE.rglob("*.py") if "lessons" not in path.parts))
+
+
+def quoted(quote: str) -> bool:
+    """Whether the package has it, but for spaces and what "…" leaves out. `part.name` is a function `name`."""
+    named = re.fullmatch(r"\w+\.(\w+)", quote)
+    parts = re.sub(r"\s", "", quote).split("…")
+    return all(part in CODE for part in parts) or (named is not None and f"def{named[1]}(" in CODE)
+
+
+@every
+def test_our_lines_stand_in_the_package(path):
+    prose = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    assert [quote for quote in quotes("\n\n".join(prose)) if not quoted(quote)] == []
+
+
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     """The folder with every student version."""

@@ -154,7 +154,7 @@ class CostExplorer(Board):
 
     alt = traitlets.Unicode(
         "Accuracy against cost: one mark for each recorded model, with its 95 % interval, and the printed numbers as "
-        "lines; below it the list of models, best first."
+        "lines; with it the list of models, best first."
     ).tag(sync=True)
     state = traitlets.List().tag(sync=True)
 

@@ -19,13 +19,13 @@ DISEASES = {
     "learning rate x 50": (
         "learning rate far too high",
         "The loss falls in the first epochs and then stays where it is, though there is much left to learn; accuracy "
-        "jumps up and down without rising, and the gradient stays long: every step overshoots.",
+        "jumps up and down without rising, and the gradient stays long: most likely every step overshoots.",
         "Divide lr by 10 until the loss falls smoothly.",
     ),
     "learning rate / 100": (
         "learning rate far too low",
-        "Everything moves in the right direction, smoothly and far too slowly. The gradient starts long, because "
-        "nearly nothing has been learnt.",
+        "Everything moves in the right direction, smoothly and far too slowly. The gradient starts long: "
+        "its longest part, that of the one number for what was read, is hardly learnt yet.",
         "Multiply lr by 10 as long as the loss falls smoothly.",
     ),
     "item vectors drawn at std 1": (
