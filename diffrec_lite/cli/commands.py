@@ -90,9 +90,8 @@ def train(
     """Train a model and leave it in OUT, with its curve (history.csv) and its record (run.json)."""
     from diffrec_lite.training.recipe import settings
 
-    of_model, of_training = settings(model, preset, changes)
-    if epochs is not None:
-        of_training["epochs"] = epochs
+    asked = [] if epochs is None else [f"epochs={epochs}"]
+    of_model, of_training = settings(model, preset, [*(changes or []), *asked])
     import torch
 
     from diffrec_lite import models

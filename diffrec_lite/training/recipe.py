@@ -221,11 +221,14 @@ def settings(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The settings of a model and of its training, from a preset and from changes written as "key=value".
 
-    Raises SettingError for an unknown model, preset or key, and for a value of the wrong type.
+    A rule that counts has no training to set. Raises SettingError for an unknown model, preset or key, and for a value
+    of the wrong type.
     """
     model = one_of("model", model, MODELS)
     preset = one_of(f"preset of {model}", preset, [name for name in PRESETS if model in PRESETS[name]])
     of_model, of_training = ({one.name: one.type for one in fields(kind)} for kind in (MODELS[model].Settings, Recipe))
+    if MODELS[model].learns_from == "counts":
+        of_training = {}
     wanted = dict(PRESETS[preset][model])
     for change in changes or []:
         key, equals, text = change.partition("=")
@@ -262,4 +265,4 @@ def one_of(what: str, name: str, choices: Any) -> str:
         return name
     near = difflib.get_close_matches(name, list(choices), n=1)
     guess = f"did you mean {near[0]!r}? " if near else ""
-    raise SettingError(f"unknown {what} {name!r}; {guess}there is {', '.join(sorted(choices))}")
+    raise SettingError(f"unknown {what} {name!r}; {guess}there is {', '.join(sorted(choices)) or 'none'}")

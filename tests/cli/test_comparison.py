@@ -244,6 +244,11 @@ def test_bad_questions(folders, files, arguments, message):
     assert code == 2 and message in err and err.count("error: ") <= 1, err
 
 
+def test_a_rule_takes_no_epochs(tmp_path):
+    code, _, err = run("train", "markov", "--dataset", "bookshop", "--out", tmp_path / "run", "--epochs", 3)
+    assert code == 2 and "unknown setting of markov 'epochs'" in err and not (tmp_path / "run").exists()
+
+
 # ------------------------------------------------------------ a temporal split, told once
 
 

@@ -21,6 +21,15 @@ def test_senseless_settings_are_refused(setting):
         Recipe(**setting)
 
 
+@pytest.mark.parametrize("rule", models.COUNTS, ids=lambda kind: kind.__name__.lower())
+def test_a_rule_has_no_training_to_set(rule):
+    name = rule.__name__.lower()
+    assert settings(name) == ({}, {})
+    for change in ("epochs=3", "lr=0.1"):
+        with pytest.raises(SettingError, match=f"unknown setting of {name} .*there is (none|[a-z])"):
+            settings(name, changes=[change])
+
+
 @pytest.mark.parametrize("name", ["adam", "adamw"])
 def test_the_fused_optimizer_takes_the_plain_one_s_steps(name):
     recipe = Recipe(optimizer=name, lr=0.1, weight_decay=0.1)
