@@ -37,7 +37,7 @@ def last_query(mask: Tensor | None) -> Tensor | None:
 def row_mask(valid: Tensor) -> Tensor:
     """The released programs' mask, `(B, 1, L, 1)` of numbers to add: it acts on query rows (ledger 9 and 16).
 
-    A padded query gets the same penalty for every key, which the softmax cancels. Nothing hides padded keys.
+    A padded query gets the same penalty for every key, which tells it nothing about keys. Nothing hides padded keys.
     """
     return torch.zeros(valid.shape, device=valid.device).masked_fill(~valid, -1e9)[:, None, :, None]
 
