@@ -22,7 +22,7 @@ COUNTING = {model.__name__.lower() for model in COUNTS}
 DIFFUSION = {model.__name__.lower() for model in DIFFUSIONS}
 # A kind of model: its name, colour and marker.
 KINDS = {
-    "counting": ("counts, learns nothing", style.NEUTRAL, "o"),
+    "counting": ("rule, no gradient", style.NEUTRAL, "o"),
     "network": ("network without diffusion", style.HISTORY, "s"),
     "diffusion": ("diffusion model", style.PREDICTION, "^"),
 }
@@ -237,7 +237,7 @@ def _against(families: Sequence[Family], dataset: str, rule: Family) -> Iterator
             first, counted = max(best.values(), key=Family.validation), rule.score("NDCG@5", protocol)
             score = first.score("NDCG@5", protocol)
             yield (
-                f"{dataset}, {name}: of these two {first.title} was the better there; the rule ({rule.model}) has "
+                f"{dataset}, {name}: of these two {first.title} was the better one on them; the rule ({rule.model}) has "
                 f"NDCG@5 {counted}, {counted.value / score.value:.0%} of its {score.value:.4f}; "
                 f"{_apart(score, counted)}."
             )
