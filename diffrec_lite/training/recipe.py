@@ -71,8 +71,8 @@ class Recipe(Settings):
 # "repaired" is ours for real data: DCRec with its repairs, each measured in data/runs/dcrec_repairs.csv, and beside it
 # the others at the same width, most with the bias on what was read; dropout and batches as they did best
 # on short histories. On MovieLens-1M DiffuRecSys does better with far less (ml-1m_diffurecsys_repaired_light_0).
-# "narrow" is "repaired" at half the width, trained for longer. By validation readers SASRec is better for it, on Toys
-# DiffuRecSys and the hybrid too, and DCRec is not (RESULTS.md).
+# "narrow" is "repaired" at half the width, trained for longer. By validation readers SASRec and DiffuRecSys are better
+# for it, on Toys the hybrid too, and DCRec is not (RESULTS.md).
 # A preset need not know every model.
 SMALL: dict[str, Any] = {
     "d": 32,

@@ -237,7 +237,7 @@ def _against(families: Sequence[Family], dataset: str, rule: Family) -> Iterator
             first, counted = max(best.values(), key=Family.validation), rule.score("NDCG@5", protocol)
             score = first.score("NDCG@5", protocol)
             yield (
-                f"{dataset}, {name}: of these two {first.title} was the better one on them; the rule ({rule.model}) has "
+                f"{dataset}, {name}: of these two {first.title} was better on them; the rule ({rule.model}) has "
                 f"NDCG@5 {counted}, {counted.value / score.value:.0%} of its {score.value:.4f}; "
                 f"{_apart(score, counted)}."
             )
