@@ -265,4 +265,4 @@ def one_of(what: str, name: str, choices: Any) -> str:
         return name
     near = difflib.get_close_matches(name, list(choices), n=1)
     guess = f"did you mean {near[0]!r}? " if near else ""
-    raise SettingError(f"unknown {what} {name!r}; {guess}there is {', '.join(sorted(choices)) or 'none'}")
+    raise SettingError(f"unknown {what} {name!r}; {guess}there is {', '.join(sorted(choices))}")
