@@ -49,7 +49,8 @@ def test_quotes_are_those_of_our_lines():
 
 
 PACKAGE = Path(lint_notebooks.__file__).parents[1] / "diffrec_lite"
-CODE = re.sub(r"\s", "", "\n".join(path.read_text() for path in PACKAGE.rglob("*.py") if "lessons" not in path.parts))
+FILES = [path for path in PACKAGE.rglob("*.py") if "lessons" not in path.parts]
+CODE = re.sub(r"\s", "", "\n".join(path.read_text(encoding="utf-8") for path in FILES))
 
 
 def quoted(quote: str) -> bool:

@@ -241,6 +241,18 @@ def test_what_was_followed_is_kept_in_place_of_what_was_there(tmp_path, monkeypa
     assert kept.record.tolist() == ["a", "a", "b", "b"] and kept["loss again"].tolist() == [2.0, 2.0, 3.0, 3.0]
 
 
+def test_seeds_of_one_setting_are_as_far_apart_as_the_page_says():
+    """In the loss of the first two epochs, on real data: what a run that is followed elsewhere is measured by."""
+    apart = []
+    for family in recorded(RUNS):
+        curves = [run["history"] for run in family.runs if "loss" in run["history"][0]]
+        if family.dataset != "bookshop" and len(curves) > 1:
+            losses = [[curve[epoch]["loss"] for curve in curves] for epoch in range(follow.EPOCHS)]
+            apart += [max(some) / min(some) - 1 for some in losses]
+    page = " ".join((paired.ROOT / "RESULTS.md").read_text(encoding="utf-8").split())
+    assert f"seeds of one setting are up to {max(apart):.4f} apart".replace(" 0.", " .") in page
+
+
 def test_the_records_of_a_gpu_were_followed_and_none_strayed():
     table = pd.read_csv(follow.FOLLOWED)
     assert set(table.record) == {path.stem for path in RECORDS if run(path.stem)["device"].startswith("cuda")}
